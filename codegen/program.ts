@@ -1,0 +1,66 @@
+/** The compiler's result: stages (ONNX graphs) with named, typed bindings. */
+
+import type { Initializer } from "../spec/types.ts";
+import type { DType, Shape } from "./ir/types.ts";
+
+/** A weight of the model, in KerasHub's order. */
+export interface WeightInfo {
+  /** `transformer_layer_0/self_attention_layer/query/kernel`. */
+  readonly path: string;
+  readonly shape: readonly number[];
+  readonly initializer: Initializer;
+  readonly part: "backbone" | "head";
+  /** Whether the spec lets it be trained at all. */
+  readonly trainable: boolean;
+}
+
+/** What a stage's input is fed with. */
+export type ProgramInput =
+  & { readonly name: string; readonly dtype: DType; readonly shape: Shape }
+  & (
+    | { readonly role: "weight"; readonly weight: string }
+    | {
+      readonly role: "data";
+      readonly fill: "required" | "ones" | "zeros" | "positions";
+      readonly min: number | null;
+      readonly max: number | null;
+    }
+    | { readonly role: "label"; readonly min: number | null; readonly max: number | null }
+    | { readonly role: "sample_weight" }
+    /** 1 keeps, 0 drops; dtype bool. `site` tells the masks of a program apart. */
+    | { readonly role: "dropout"; readonly site: number; readonly rate: number }
+    /** A scalar that the trainer sets; the gradients are multiplied by it. */
+    | { readonly role: "loss_scale" }
+    | { readonly role: "state"; readonly state: string }
+  );
+
+/** What a stage's output is. */
+export type ProgramOutput =
+  & { readonly name: string; readonly dtype: DType; readonly shape: Shape }
+  & (
+    | { readonly role: "output" }
+    | { readonly role: "loss" }
+    /** One of the two sums (`total`, `count`) that a metric is the quotient of. */
+    | { readonly role: "metric"; readonly metric: string; readonly part: "total" | "count" }
+    | { readonly role: "gradient"; readonly weight: string }
+    | { readonly role: "state"; readonly state: string }
+  );
+
+/** One ONNX graph of a program. */
+export interface Stage {
+  readonly name: string;
+  /** The encoded ModelProto. */
+  readonly model: Uint8Array<ArrayBuffer>;
+  readonly inputs: readonly ProgramInput[];
+  readonly outputs: readonly ProgramOutput[];
+}
+
+/** What can be run: stages in order. A program of one stage is one graph. */
+export interface Program {
+  readonly mode: "train" | "test" | "infer";
+  readonly stages: readonly Stage[];
+  /** All weights of the model, in order, whether a stage takes them or not. */
+  readonly weights: readonly WeightInfo[];
+  /** The greatest size of a symbolic dimension. */
+  readonly limits: Readonly<Record<string, number>>;
+}
