@@ -25,7 +25,7 @@ export type ProgramInput =
       readonly min: number | null;
       readonly max: number | null;
     }
-    | { readonly role: "label"; readonly min: number | null; readonly max: number | null }
+    | { readonly role: "label"; readonly min: number | null; readonly max: number | null; readonly ignored: number | null }
     | { readonly role: "sample_weight" }
     /** 1 keeps, 0 drops; dtype bool. `site` tells the masks of a program apart. */
     | { readonly role: "dropout"; readonly site: number; readonly rate: number }

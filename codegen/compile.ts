@@ -1,0 +1,189 @@
+/** The compiler: an expanded spec and a request in, a program out. Pure: same spec, same request, same bytes. */
+
+import { OnnxHubError } from "../errors.ts";
+import type { ConfigValue, ExpandedSpec } from "../spec/types.ts";
+import { gradients } from "./autodiff.ts";
+import type { GraphBuilder } from "./ir/builder.ts";
+import { formatShape, sameShape } from "./ir/dims.ts";
+import type { Graph, Shape, Value } from "./ir/types.ts";
+import { type LossConfig, type LossRule, lossRules } from "./losses.ts";
+import { type LoweredModel, lowerModel } from "./lowering/model.ts";
+import { type MetricConfig, type MetricRule, metricRules } from "./metrics.ts";
+import { encode } from "./onnx/encode.ts";
+import { optimize } from "./passes/index.ts";
+import type { Program, ProgramInput, ProgramOutput, Stage } from "./program.ts";
+
+/** How a loss goes from label slots to one number: Keras' names. */
+export type LossReduction = "sum_over_batch_size" | "sum" | "mean_with_sample_weight";
+
+/** What to compile. */
+export type CompileRequest =
+  | {
+    /** Outputs from inputs, dropout off. */
+    readonly mode: "infer";
+    /** Which outputs; default the head's, or the backbone's where there is no head. */
+    readonly part?: "model" | "backbone";
+  }
+  | {
+    /** "train": loss, metric sums and gradients. "test": loss and metric sums, dropout off. */
+    readonly mode: "train" | "test";
+    readonly loss: LossConfig;
+    readonly reduction?: LossReduction;
+    readonly metrics?: readonly MetricConfig[];
+    /** Paths of the weights to train; default all that the spec lets be trained. Ignored by "test". */
+    readonly trainable?: readonly string[];
+  };
+
+/** A program with the graph that it was encoded from. */
+export interface Compiled {
+  readonly program: Program;
+  readonly graph: Graph;
+}
+
+/** Names of the inputs that are neither weights nor the model's own. */
+export const LABELS = "labels";
+/** See {@linkcode LABELS}. */
+export const SAMPLE_WEIGHT = "sample_weight";
+/** See {@linkcode LABELS}. */
+export const LOSS_SCALE = "loss_scale";
+
+/**
+ * Compiles a model into a program.
+ *
+ * Throws "codegen/shape" for layers that don't fit together (with the layer's path and both shapes), "loss/unknown", "metric/unknown",
+ * "codegen/no-head" for training without a task.
+ */
+export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
+  const model = lowerModel(spec, { training: request.mode === "train" });
+  const { g } = model;
+  const inputs: ProgramInput[] = [];
+  const outputs: ProgramOutput[] = [];
+  for (const [name, { value, spec: input }] of Object.entries(model.inputs)) {
+    inputs.push({ name, dtype: value.dtype, shape: value.shape, role: "data", fill: input.fill, min: input.min, max: input.max });
+  }
+  const output = (value: Value, binding: { name: string } & Omit<ProgramOutput, "dtype" | "shape">): void => {
+    g.output(binding.name, value);
+    outputs.push({ ...binding, dtype: value.dtype, shape: value.shape } as ProgramOutput);
+  };
+
+  if (request.mode === "infer") {
+    const values = request.part === "backbone" ? model.backboneOutputs : model.outputs;
+    for (const [name, value] of Object.entries(values)) output(value, { name, role: "output" });
+  } else {
+    const { loss, inputs: more } = buildLoss(spec, model, request, output);
+    inputs.push(...more);
+    if (request.mode === "train") {
+      const scale = g.input(LOSS_SCALE, "float32", []);
+      inputs.push({ name: LOSS_SCALE, dtype: "float32", shape: [], role: "loss_scale" });
+      const wanted = request.trainable && new Set(request.trainable);
+      const trainable = model.weights.list().filter((weight) => weight.trainable && (wanted?.has(weight.path) ?? true));
+      const found = g.scoped("gradients", () => gradients(g, loss, scale, trainable.map(({ path }) => model.weights.value(path))));
+      trainable.forEach(({ path }, i) => {
+        const gradient = found[i];
+        if (gradient) output(gradient, { name: `gradients/${path}`, role: "gradient", weight: path } as ProgramOutput);
+      });
+    }
+  }
+  model.dropouts.forEach(({ value, rate }, site) => {
+    inputs.push({ name: value.name, dtype: "bool", shape: value.shape, role: "dropout", site, rate });
+  });
+  const weights = model.weights.list();
+  for (const { path, shape } of weights) inputs.push({ name: path, dtype: "float32", shape, role: "weight", weight: path });
+
+  const graph = optimize(g.finish());
+  const used = new Set(graph.inputs.map((value) => value.name));
+  const stage: Stage = { name: graph.name, model: encode(graph), inputs: inputs.filter(({ name }) => used.has(name)), outputs };
+  return { program: { mode: request.mode, stages: [stage], weights, limits: spec.limits }, graph };
+}
+
+type LossRequest = Extract<CompileRequest, { mode: "train" | "test" }>;
+
+/** Loss and metrics over the model's first output. */
+function buildLoss(
+  spec: ExpandedSpec,
+  model: LoweredModel,
+  request: LossRequest,
+  output: (value: Value, binding: { name: string } & Omit<ProgramOutput, "dtype" | "shape">) => void,
+): { loss: Value; inputs: ProgramInput[] } {
+  const { g } = model;
+  const { head } = spec;
+  if (!head) {
+    throw new OnnxHubError("codegen/no-head", `The spec ${spec.name} was expanded without a task, so there is nothing to train`, {
+      remedy: "Expand it with a `task`.",
+    });
+  }
+  const predictions = Object.values(model.outputs)[0];
+  const metrics = request.metrics ?? [];
+  const rule = lossRules[request.loss.name as keyof typeof lossRules] as LossRule;
+  const labelsLike = rule.labels;
+  const slots: Shape = labelsLike === "index" ? head.labels.shape : predictions.shape.slice(0, -1);
+  if (!sameShape(slots, predictions.shape.slice(0, -1))) {
+    throw new OnnxHubError("codegen/shape", "The predictions have no class for every label", {
+      path: `heads.${head.task}.labels`,
+      expected: `predictions of shape ${formatShape([...slots, "classes"])}`,
+      found: formatShape(predictions.shape),
+    });
+  }
+  const classes = predictions.shape.at(-1);
+  const index = labelsLike === "index";
+  const shape = index ? slots : predictions.shape;
+  const labels = g.input(LABELS, index ? "int32" : "float32", shape);
+  const sampleWeight = g.input(SAMPLE_WEIGHT, "float32", slots);
+  const inputs: ProgramInput[] = [
+    {
+      name: LABELS,
+      dtype: labels.dtype,
+      shape,
+      role: "label",
+      min: index ? 0 : null,
+      max: index && typeof classes === "number" ? classes - 1 : null,
+      ignored: index && typeof request.loss.config.ignore_class === "number" ? request.loss.config.ignore_class : null,
+    },
+    { name: SAMPLE_WEIGHT, dtype: "float32", shape: slots, role: "sample_weight" },
+  ];
+  const loss = g.scoped("loss", () => {
+    const losses = rule.build(g, labels, predictions, withDefaults(rule.defaults, request.loss.config));
+    const weighted = g.mul(losses, sampleWeight);
+    switch (request.reduction ?? "sum_over_batch_size") {
+      case "sum_over_batch_size":
+        return g.mean(weighted); // over all label slots, whatever they weigh: Keras' default
+      case "sum":
+        return g.sum(weighted);
+      case "mean_with_sample_weight":
+        return g.div(g.sum(weighted), g.max(g.sum(sampleWeight), 1e-7));
+    }
+  });
+  output(loss, { name: "loss", role: "loss" });
+  for (const metric of metrics) {
+    g.scoped(`metrics/${metric.label}`, () => {
+      const metricRule = metricRules[metric.name as keyof typeof metricRules] as MetricRule;
+      const y = labelsFor(g, metricRule, labels, labelsLike, predictions, metric);
+      const weights = metric.weighted ? sampleWeight : onesLike(g, sampleWeight);
+      const sums = metricRule.build(g, y, predictions, weights, withDefaults(metricRule.defaults, metric.config));
+      for (const part of ["total", "count"] as const) {
+        output(sums[part], { name: `metrics/${metric.label}/${part}`, role: "metric", metric: metric.label, part } as ProgramOutput);
+      }
+    });
+  }
+  return { loss, inputs };
+}
+
+/** Labels in the form that a metric wants them. */
+function labelsFor(g: GraphBuilder, rule: MetricRule, labels: Value, given: LossRule["labels"], predictions: Value, metric: MetricConfig): Value {
+  if (rule.labels === given) return labels;
+  if (rule.labels === "index") return g.argMax(labels);
+  throw new OnnxHubError("metric/labels", `The metric ${metric.label} doesn't fit the loss: it needs labels of the predictions' shape`, {
+    path: "compile.metrics",
+    expected: `labels of shape ${formatShape(predictions.shape)}`,
+    found: "class indices, which the loss wants",
+  });
+}
+
+/** Ones of a value's shape, known only when it runs. */
+function onesLike(g: GraphBuilder, x: Value): Value {
+  return g.cast(g.greaterOrEqual(g.abs(x), 0), "float32");
+}
+
+function withDefaults(defaults: Readonly<Record<string, ConfigValue>>, given: Readonly<Record<string, ConfigValue>>): Record<string, ConfigValue> {
+  return { ...defaults, ...given };
+}

@@ -1,0 +1,141 @@
+/** Lowers an expanded spec, backbone and head, into a graph under construction. */
+
+import { OnnxHubError } from "../../errors.ts";
+import type { ExpandedInput, ExpandedLayer, ExpandedNode, ExpandedSpec, ExpandedWeight } from "../../spec/types.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import { evaluateDim } from "../ir/dims.ts";
+import type { Value } from "../ir/types.ts";
+import { layerRules, type LoweringContext } from "./layers.ts";
+import { join, WeightStore } from "./weights.ts";
+
+/** Where a dropout mask goes in. */
+export interface DropoutSite {
+  readonly value: Value;
+  readonly rate: number;
+}
+
+/** A lowered model: its graph goes on growing (loss, gradients) before it is finished. */
+export interface LoweredModel {
+  readonly g: GraphBuilder;
+  readonly inputs: Readonly<Record<string, { readonly value: Value; readonly spec: ExpandedInput }>>;
+  /** The head's outputs, or the backbone's where there is no head. */
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly backboneOutputs: Readonly<Record<string, Value>>;
+  readonly weights: WeightStore;
+  readonly dropouts: readonly DropoutSite[];
+  /** What each primitive layer gave, in order: for `explain` and `summary`. */
+  readonly layers: readonly LoweredLayer[];
+}
+
+/** One primitive layer as it was lowered. */
+export interface LoweredLayer {
+  readonly path: string;
+  readonly layer: ExpandedLayer;
+  readonly output: Value;
+  /** Paths of the weights that it uses as its own. */
+  readonly weights: readonly string[];
+  /** The nodes [first, last) of the graph that it became. */
+  readonly nodes: readonly [number, number];
+}
+
+/** Names in scope. */
+type Scope = Map<string, Value>;
+
+/**
+ * Lowers a model.
+ *
+ * `training` puts dropout in. Shape mismatches are "codegen/shape" errors with the layer's path and both shapes.
+ */
+export function lowerModel(spec: ExpandedSpec, { training }: { training: boolean }): LoweredModel {
+  const g = new GraphBuilder(spec.head ? `${spec.name}_${spec.head.task}` : spec.name);
+  const weights = new WeightStore(g);
+  const dropouts: DropoutSite[] = [];
+  const layers: LoweredLayer[] = [];
+  const inputs: Record<string, { value: Value; spec: ExpandedInput }> = {};
+  const scope: Scope = new Map();
+  for (const [name, input] of [...Object.entries(spec.inputs), ...Object.entries(spec.head?.inputs ?? {})]) {
+    const value = g.input(name, input.dtype, input.shape);
+    inputs[name] = { value, spec: input };
+    scope.set(name, value);
+  }
+
+  const dropout = (x: Value, rate: number): Value => {
+    if (!training || rate === 0) return x;
+    if (rate >= 1) return g.mul(x, 0);
+    const keep = g.input(`dropout/${dropouts.length}`, "bool", x.shape);
+    dropouts.push({ value: keep, rate });
+    return g.where(keep, g.mul(x, 1 / (1 - rate)), 0); // inverted dropout (Srivastava et al. 2014)
+  };
+
+  const lookUp = (values: Scope, name: string): Value => {
+    const value = values.get(name);
+    if (value) return value;
+    throw new OnnxHubError("codegen/unknown-value", `No value is called ${name} here`, { path: g.scope });
+  };
+
+  const declare = (list: readonly ExpandedWeight[], prefix: string): void => {
+    for (const { name, ...declaration } of list) weights.declare(join(prefix, name), declaration);
+  };
+
+  /** Lowers one entry: `path` is where it stands (for messages), `prefix` where its weights lie. */
+  const lowerNode = (node: ExpandedNode, values: Scope, path: string, prefix: string): void => {
+    const here = join(path, node.name);
+    const weightsAt = join(prefix, node.weights ?? node.name);
+    if ("layer" in node) {
+      g.scoped(here, () => {
+        const used: string[] = [];
+        const context: LoweringContext = {
+          g,
+          dropout,
+          value: (name) => lookUp(values, name),
+          expression: (expression) => weights.expression(expression, prefix),
+          weight: (name, shape, initializer) => {
+            used.push(join(weightsAt, name));
+            return weights.declare(join(weightsAt, name), { shape, initializer });
+          },
+        };
+        const first = g.nodes.length;
+        const rule = layerRules[node.layer] as (layer: ExpandedLayer, context: LoweringContext) => Value;
+        const output = rule(node, context);
+        values.set(node.name, output);
+        layers.push({ path: here, layer: node, output, weights: used, nodes: [first, g.nodes.length] });
+      });
+      return;
+    }
+    const block = spec.blocks[node.block];
+    const inner: Scope = new Map();
+    for (const [name, from] of Object.entries(node.in)) inner.set(name, g.scoped(here, () => lookUp(values, from)));
+    weights.ordered(weightsAt, block.weight_order, () => {
+      declare(block.weights, weightsAt);
+      for (const child of block.layers) lowerNode(child, inner, here, weightsAt);
+    });
+    const outputs = Object.entries(block.outputs);
+    for (const [name, from] of outputs) {
+      const value = g.scoped(here, () => lookUp(inner, from));
+      values.set(`${node.name}.${name}`, value);
+      if (outputs.length === 1) values.set(node.name, value);
+    }
+  };
+
+  const lowerPart = (part: ExpandedSpec["backbone"]): Record<string, Value> => {
+    weights.ordered("", part.weight_order, () => {
+      declare(part.weights, "");
+      for (const node of part.layers) lowerNode(node, scope, "", "");
+    });
+    return Object.fromEntries(Object.entries(part.outputs).map(([name, from]) => [name, g.scoped(name, () => lookUp(scope, from))]));
+  };
+
+  const backboneOutputs = lowerPart(spec.backbone);
+  for (const [name, value] of Object.entries(backboneOutputs)) scope.set(name, value);
+  let outputs = backboneOutputs;
+  if (spec.head) {
+    weights.enter("head");
+    outputs = lowerPart(spec.head);
+  }
+  return { g, inputs, outputs, backboneOutputs, weights, dropouts, layers };
+}
+
+/** A value's number of elements where symbols have the given sizes. */
+export function elements(value: Value, symbols: Readonly<Record<string, number>>): number {
+  return value.shape.reduce<number>((product, dim) => product * evaluateDim(dim, symbols), 1);
+}
