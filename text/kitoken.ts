@@ -1,0 +1,80 @@
+/** kitoken, the tokenizers in WebAssembly: the one file that knows it. */
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { initSync, Kitoken } from "kitoken/web";
+import { OnnxHubError } from "../errors.ts";
+
+/** The parts of kitoken's configuration that are touched here. */
+interface KitokenConfig {
+  normalization: unknown[];
+}
+
+/** Cuts texts into ids. */
+export interface KitokenEncoder {
+  /** The ids of each text; no special token is added or looked for. */
+  encode(texts: readonly string[]): number[][];
+}
+
+let ready = false;
+
+/** Reads and starts the WebAssembly module, once: it takes 80 ms, so only when a tokenizer needs it. */
+function start(): void {
+  if (ready) return;
+  initSync({ module: readFileSync(wasmFile()) });
+  ready = true;
+}
+
+/** kitoken's module is found beside its JavaScript, wherever the package manager put that. */
+function wasmFile(): URL {
+  const attempts: (() => string)[] = [
+    () => import.meta.resolve("kitoken/web"),
+    () => `file://${createRequire(import.meta.url).resolve("kitoken/web")}`,
+  ];
+  const reasons: unknown[] = [];
+  for (const attempt of attempts) {
+    try {
+      const script = new URL(attempt());
+      if (script.protocol === "file:") return new URL("web_bg.wasm", script);
+      reasons.push(script.href);
+    } catch (reason) {
+      reasons.push(reason);
+    }
+  }
+  throw new OnnxHubError("text/kitoken", "The package kitoken can't be found", {
+    found: reasons.map(String).join("; "),
+    remedy: "Install it: `npm install kitoken`, or set `nodeModulesDir` in deno.json.",
+    cause: reasons[0],
+  });
+}
+
+/** Runs one of kitoken's constructors and says in our words what went wrong. */
+function load(make: () => Kitoken, path: string): Kitoken {
+  start();
+  try {
+    return make();
+  } catch (cause) {
+    throw new OnnxHubError("text/tokenizer-file", "A tokenizer's file can't be read", { path, found: String(cause), cause });
+  }
+}
+
+/**
+ * An encoder for a SentencePiece model whose texts are already normalized (charsmap.ts): kitoken's own normalization is not SentencePiece's and
+ * is switched off.
+ */
+export function sentencePieceEncoder(bytes: Uint8Array, path: string): KitokenEncoder {
+  const kitoken = load(() => Kitoken.from_sentencepiece(bytes), path);
+  const config = kitoken.config() as KitokenConfig;
+  config.normalization = [];
+  kitoken.set_config(config);
+  return encoder(kitoken);
+}
+
+/** An encoder for a `tokenizer.json`. */
+export function tokenizersEncoder(json: string, path: string): KitokenEncoder {
+  return encoder(load(() => Kitoken.from_tokenizers(new TextEncoder().encode(json)), path));
+}
+
+function encoder(kitoken: Kitoken): KitokenEncoder {
+  return { encode: (texts) => (kitoken.encode_all(texts as string[], false) as Uint32Array[]).map((ids) => Array.from(ids)) };
+}

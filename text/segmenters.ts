@@ -1,0 +1,76 @@
+/** How a SentencePiece model cuts normalized text into pieces: one way for each model type but BPE. */
+
+import { ByteTrie } from "./byte_trie.ts";
+import { characterSize } from "./charsmap.ts";
+import type { ModelType, SentencePieceModel } from "./sentencepiece_model.ts";
+import { UnigramSegmenter } from "./unigram.ts";
+
+/** Takes one piece: its id, and where it begins and ends in the text's bytes. */
+export type Emit = (id: number, start: number, end: number) => void;
+
+/** Cuts normalized UTF-8 into pieces. */
+export interface Segmenter {
+  segment(text: Uint8Array, emit: Emit): void;
+}
+
+/** By model type; BPE is kitoken's. */
+export const SEGMENTERS: Readonly<Record<Exclude<ModelType, "bpe">, (model: SentencePieceModel) => Segmenter>> = {
+  unigram: (model) => new UnigramSegmenter(model),
+  word: (model) => {
+    const lookup = new PieceLookup(model);
+    return {
+      segment: (text, emit) => words(text, model.treatWhitespaceAsSuffix, (start, end) => emit(lookup.id(text, start, end), start, end)),
+    };
+  },
+  char: (model) => {
+    const lookup = new PieceLookup(model);
+    return { segment: (text, emit) => characters(text, lookup.userDefined, (start, end) => emit(lookup.id(text, start, end), start, end)) };
+  },
+};
+
+/** Finds the id of a whole piece. */
+class PieceLookup {
+  readonly userDefined: ByteTrie;
+  readonly #trie: ByteTrie;
+  readonly #unknownId: number;
+
+  constructor({ pieces, unknownId }: SentencePieceModel) {
+    const encoder = new TextEncoder();
+    const keys = pieces.map(({ piece }, id) => [encoder.encode(piece), id] as const);
+    this.#trie = new ByteTrie(keys);
+    this.userDefined = new ByteTrie(keys.filter(([, id]) => pieces[id].type === "user_defined"));
+    this.#unknownId = unknownId;
+  }
+
+  id(text: Uint8Array, start: number, end: number): number {
+    let node = 0;
+    for (let i = start; i < end; i++) {
+      node = this.#trie.next(node, text[i]);
+      if (node < 0) return this.#unknownId;
+    }
+    const id = this.#trie.value(node);
+    return id < 0 ? this.#unknownId : id;
+  }
+}
+
+/** Words begin at a "▁", or with `suffix` end after one. */
+function words(text: Uint8Array, suffix: boolean, emit: (start: number, end: number) => void): void {
+  let start = 0;
+  for (let at = 0; at < text.length; at += Math.max(1, characterSize(text[at]))) {
+    if (text[at] !== 0xe2 || text[at + 1] !== 0x96 || text[at + 2] !== 0x81) continue;
+    const cut = suffix ? at + 3 : at;
+    if (cut > start) emit(start, cut);
+    start = cut;
+  }
+  if (start < text.length) emit(start, text.length);
+}
+
+/** Characters, or user-defined pieces where one begins. */
+function characters(text: Uint8Array, userDefined: ByteTrie, emit: (start: number, end: number) => void): void {
+  for (let at = 0; at < text.length;) {
+    const length = userDefined.longest(text, at, text.length) || Math.max(1, characterSize(text[at]));
+    const end = Math.min(at + length, text.length);
+    emit(at, end);
+    at = end;
+  }
+}
