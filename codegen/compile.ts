@@ -6,9 +6,9 @@ import { gradients } from "./autodiff.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
 import { formatShape, sameShape } from "./ir/dims.ts";
 import type { Graph, Shape, Value } from "./ir/types.ts";
-import { type LossConfig, type LossRule, lossRules } from "./losses.ts";
+import { type LossConfig, type LossRule, lossRule } from "./losses.ts";
 import { type LoweredModel, lowerModel } from "./lowering/model.ts";
-import { type MetricConfig, type MetricRule, metricRules } from "./metrics.ts";
+import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
 import { optimize } from "./passes/index.ts";
 import type { Program, ProgramInput, ProgramOutput, Stage } from "./program.ts";
@@ -59,7 +59,8 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
   const inputs: ProgramInput[] = [];
   const outputs: ProgramOutput[] = [];
   for (const [name, { value, spec: input }] of Object.entries(model.inputs)) {
-    inputs.push({ name, dtype: value.dtype, shape: value.shape, role: "data", fill: input.fill, min: input.min, max: input.max });
+    const { fill, min, max, below = null } = input;
+    inputs.push({ name, dtype: value.dtype, shape: value.shape, role: "data", fill, min, max, below });
   }
   const output = (value: Value, binding: { name: string } & Omit<ProgramOutput, "dtype" | "shape">): void => {
     g.output(binding.name, value);
@@ -114,7 +115,7 @@ function buildLoss(
   }
   const predictions = Object.values(model.outputs)[0];
   const metrics = request.metrics ?? [];
-  const rule = lossRules[request.loss.name as keyof typeof lossRules] as LossRule;
+  const rule = lossRule(request.loss);
   const labelsLike = rule.labels;
   const slots: Shape = labelsLike === "index" ? head.labels.shape : predictions.shape.slice(0, -1);
   if (!sameShape(slots, predictions.shape.slice(0, -1))) {
@@ -156,10 +157,10 @@ function buildLoss(
   output(loss, { name: "loss", role: "loss" });
   for (const metric of metrics) {
     g.scoped(`metrics/${metric.label}`, () => {
-      const metricRule = metricRules[metric.name as keyof typeof metricRules] as MetricRule;
-      const y = labelsFor(g, metricRule, labels, labelsLike, predictions, metric);
+      const { build, defaults, labels: wanted } = metricRule(metric);
+      const y = labelsFor(g, wanted, labels, labelsLike, predictions, metric);
       const weights = metric.weighted ? sampleWeight : onesLike(g, sampleWeight);
-      const sums = metricRule.build(g, y, predictions, weights, withDefaults(metricRule.defaults, metric.config));
+      const sums = build(g, y, predictions, weights, withDefaults(defaults, metric.config));
       for (const part of ["total", "count"] as const) {
         output(sums[part], { name: `metrics/${metric.label}/${part}`, role: "metric", metric: metric.label, part } as ProgramOutput);
       }
@@ -169,9 +170,9 @@ function buildLoss(
 }
 
 /** Labels in the form that a metric wants them. */
-function labelsFor(g: GraphBuilder, rule: MetricRule, labels: Value, given: LossRule["labels"], predictions: Value, metric: MetricConfig): Value {
-  if (rule.labels === given) return labels;
-  if (rule.labels === "index") return g.argMax(labels);
+function labelsFor(g: GraphBuilder, wanted: MetricRule["labels"], labels: Value, given: LossRule["labels"], predictions: Value, metric: MetricConfig): Value {
+  if (wanted === given) return labels;
+  if (wanted === "index") return g.argMax(labels);
   throw new OnnxHubError("metric/labels", `The metric ${metric.label} doesn't fit the loss: it needs labels of the predictions' shape`, {
     path: "compile.metrics",
     expected: `labels of shape ${formatShape(predictions.shape)}`,

@@ -1,6 +1,8 @@
 /** Keras' losses as graph expressions: labels and predictions in, one loss for every label slot out. */
 
+import { OnnxHubError } from "../errors.ts";
 import type { ConfigValue } from "../spec/types.ts";
+import { buildExpression } from "./expression.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
 import type { Value } from "./ir/types.ts";
 
@@ -120,3 +122,17 @@ export const lossRules = {
 
 /** The name of a loss. */
 export type LossName = keyof typeof lossRules;
+
+/** The rule of a loss: one of the table, or an expression of the user's (`name: "Expression"`). */
+export function lossRule({ name, config }: LossConfig): LossRule {
+  if (name === "Expression") {
+    return {
+      defaults: {},
+      labels: config.labels === "like_predictions" ? "like_predictions" : "index",
+      build: (g, y_true, y_pred) => buildExpression(g, String(config.expression), { y_true, y_pred }, "loss"),
+    };
+  }
+  const rule = Object.hasOwn(lossRules, name) ? lossRules[name as LossName] : undefined;
+  if (rule) return rule;
+  throw new OnnxHubError("loss/unknown", "Unknown loss", { expected: `one of ${Object.keys(lossRules).join(", ")}`, found: name });
+}

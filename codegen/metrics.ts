@@ -1,6 +1,8 @@
 /** Keras' metrics as graph expressions: two sums a batch, whose quotient over batches is the metric. */
 
+import { OnnxHubError } from "../errors.ts";
 import type { ConfigValue } from "../spec/types.ts";
+import { buildExpression } from "./expression.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
 import type { Value } from "./ir/types.ts";
 import { type LossName, lossRules } from "./losses.ts";
@@ -93,7 +95,7 @@ export const metricRules = {
   SparseCategoricalAccuracy: hits("sparse_categorical_accuracy", "index", {}, (g, y, p) => g.equal(g.argMax(p), y)),
   CategoricalAccuracy: hits("categorical_accuracy", "like_predictions", {}, (g, y, p) => g.equal(g.argMax(p), g.argMax(y))),
   BinaryAccuracy: {
-    ...hits("binary_accuracy", "like_predictions", { threshold: 0.5 }, (g, y) => y),
+    ...hits("binary_accuracy", "like_predictions", { threshold: 0.5 }, (_, y) => y),
     build(g, y, p, weights, config) {
       const same = g.equal(g.cast(g.greater(p, Number(config.threshold)), "float32"), y);
       return weightedMean(g, g.mean(g.cast(same, "float32"), [p.shape.length - 1]), weights);
@@ -116,7 +118,15 @@ export const metricRules = {
   SparseCategoricalCrossentropy: meanLoss("SparseCategoricalCrossentropy", "sparse_categorical_crossentropy"),
   CategoricalCrossentropy: meanLoss("CategoricalCrossentropy", "categorical_crossentropy"),
   BinaryCrossentropy: meanLoss("BinaryCrossentropy", "binary_crossentropy"),
-  Perplexity: meanLoss("SparseCategoricalCrossentropy", "perplexity", "exp"),
+  Perplexity: {
+    ...meanLoss("SparseCategoricalCrossentropy", "perplexity", "exp"),
+    defaults: { from_logits: false, mask_token_id: null },
+    build(g, y, p, weights, config) {
+      const masked = config.mask_token_id;
+      const counted = typeof masked === "number" ? g.where(g.equal(y, masked), 0, weights) : weights;
+      return weightedMean(g, lossRules.SparseCategoricalCrossentropy.build(g, y, p, { from_logits: config.from_logits }), counted);
+    },
+  },
   MeanSquaredError: meanLoss("MeanSquaredError", "mean_squared_error"),
   RootMeanSquaredError: meanLoss("MeanSquaredError", "root_mean_squared_error", "sqrt"),
   MeanAbsoluteError: meanLoss("MeanAbsoluteError", "mean_absolute_error"),
@@ -126,3 +136,23 @@ export const metricRules = {
 
 /** The name of a metric. */
 export type MetricName = keyof typeof metricRules;
+
+/** The rule of a metric: one of the table, or an expression of the user's (`name: "Expression"`). */
+export function metricRule({ name, config }: Pick<MetricConfig, "name" | "config">): MetricRule {
+  if (name === "Expression") {
+    return {
+      label: "expression",
+      defaults: {},
+      labels: config.labels === "like_predictions" ? "like_predictions" : "index",
+      direction: "up",
+      result: "mean",
+      build(g, y_true, y_pred, weights) {
+        const values = buildExpression(g, String(config.expression), { y_true, y_pred }, "metric");
+        return weightedMean(g, g.cast(values, "float32"), weights);
+      },
+    };
+  }
+  const rule = Object.hasOwn(metricRules, name) ? metricRules[name as MetricName] : undefined;
+  if (rule) return rule;
+  throw new OnnxHubError("metric/unknown", "Unknown metric", { expected: `one of ${Object.keys(metricRules).join(", ")}`, found: name });
+}

@@ -24,6 +24,7 @@ export type ProgramInput =
       readonly fill: "required" | "ones" | "zeros" | "positions";
       readonly min: number | null;
       readonly max: number | null;
+      readonly below: string | null;
     }
     | { readonly role: "label"; readonly min: number | null; readonly max: number | null; readonly ignored: number | null }
     | { readonly role: "sample_weight" }

@@ -119,6 +119,13 @@ export type ExpandedLayer =
       readonly in: { readonly x: string; readonly positions: string };
       readonly max_wavelength: number;
       readonly scaling_factor: number;
+      /** Llama 3.1's smoothing of long wavelengths; absent or null: none. */
+      readonly frequency_adjustment?: {
+        readonly factor: number;
+        readonly low_freq_factor: number;
+        readonly high_freq_factor: number;
+        readonly pretraining_sequence_length: number;
+      } | null;
     }
     | { readonly layer: "activation"; readonly in: { readonly x: string }; readonly function: ActivationName }
     | { readonly layer: "dropout"; readonly in: { readonly x: string }; readonly rate: number }
@@ -171,9 +178,11 @@ export interface ExpandedInput {
   readonly shape: readonly (number | string)[];
   /** What is fed when the caller gives nothing: nothing (an error), ones, zeros, or 0, 1, 2, … along the last axis. */
   readonly fill: "required" | "ones" | "zeros" | "positions";
-  /** Bounds on the values, inclusive; checked before anything runs. A symbol stands for its size. */
+  /** Bounds on the values, inclusive; checked before anything runs. */
   readonly min: number | null;
   readonly max: number | null;
+  /** A symbolic dimension that the values must stay below: positions in a sequence are below "sequence". */
+  readonly below?: string | null;
 }
 
 /** A hyperparameter with its value. */

@@ -1,0 +1,34 @@
+/** What a backend is: something that loads ONNX graphs and runs them on named tensors. */
+
+/** A tensor on its way into or out of a graph. */
+export type FeedTensor =
+  | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }
+  | { readonly dtype: "int32"; readonly shape: readonly number[]; readonly data: Int32Array<ArrayBuffer> }
+  | { readonly dtype: "bool"; readonly shape: readonly number[]; readonly data: Uint8Array<ArrayBuffer> };
+
+/** Named tensors. */
+export type Feeds = Readonly<Record<string, FeedTensor>>;
+
+/** A loaded graph. */
+export interface Session {
+  /** Runs the graph; asks only for the named outputs (all, unless told). */
+  run(feeds: Feeds, outputs?: readonly string[]): Promise<Record<string, FeedTensor>>;
+  /** Frees what the graph holds. Running it afterwards is an error. */
+  dispose(): Promise<void>;
+}
+
+/** A place where graphs run. */
+export interface Backend {
+  readonly name: BackendName;
+  /** Loads an encoded ModelProto; `label` is how errors call it. */
+  load(model: Uint8Array<ArrayBuffer>, label: string): Promise<Session>;
+}
+
+/** Where a model runs. */
+export type BackendName = "wasm";
+
+/** How a backend is set up. */
+export interface BackendOptions {
+  /** Threads; default the processor's cores, at most 8. Fixed by the first session of a process. */
+  readonly threads?: number;
+}
