@@ -27,7 +27,7 @@ export const adafactor: UpdateRule<OptimizerHyperparameters["Adafactor"]> = {
     const factored = shape.length >= 2;
     const means = (name: string, axis: number): Slot => {
       const kept = factored ? shape.filter((_, i) => i !== shape.length + axis) : [];
-      return { name, shape: kept, initial: 0, group: 0, unnamed: true };
+      return { name, shape: kept, initial: 0, group: 0, unnamed: true, ...(factored ? {} : { placeholder: true }) };
     };
     return [means("row_mean", -1), means("column_mean", -2), ...likeWeight(weight, ["velocity"])];
   },

@@ -123,8 +123,10 @@ export interface Slot {
   readonly initial: number;
   /** Keras lists the slots of one group weight by weight, then those of the next group. */
   readonly group: number;
-  /** Whether Keras names it after the weight alone (Adafactor's row and column means). */
+  /** Keras names it after the weight alone (Adafactor's row and column means). */
   readonly unnamed?: true;
+  /** Keras keeps an unused whole number in its place. */
+  readonly placeholder?: true;
 }
 
 /** What an update expression reads. An input of the graph comes to be when it is first read. */

@@ -1,0 +1,202 @@
+/** Turns a kernel's passes into WebAssembly: one function a pass, four elements at a time. */
+
+import { ops } from "../../ops/index.ts";
+import type { Node, OpName, Value } from "../../ir/types.ts";
+import type { KernelPlan, Pass } from "./plan.ts";
+import { encodeModule, FunctionBody, type ImportedFunction, op, type SimdName, unsigned, wasmType } from "./wasm.ts";
+
+/** Elements of a tensor that are worked on at a time: few enough that all tensors of a rule stay in the second-level cache. */
+export const TILE = 8192;
+
+/** Where a kernel's memory holds what, in bytes: scalars (4 bytes each), sums (8 bytes each), then the tiles. */
+export const layout = {
+  scalars: 0,
+  scalarCapacity: 512,
+  sums: 2048,
+  tiles: 4096,
+  // Not a multiple of 4096: stores to one tile would stall loads from the next.
+  tileStride: TILE * 4 + 192,
+} as const;
+
+/** A function of one element that WebAssembly lacks. */
+export type LaneFunction = (...x: number[]) => number;
+
+/** A kernel ready to be instantiated. */
+export interface KernelCode {
+  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** What the module imports as `lane.…`. */
+  readonly lane: Readonly<Record<string, LaneFunction>>;
+}
+
+const binary: { readonly [K in OpName]?: SimdName } = {
+  Add: "f32x4Add",
+  Sub: "f32x4Sub",
+  Mul: "f32x4Mul",
+  Div: "f32x4Div",
+  Max: "f32x4Max",
+  Min: "f32x4Min",
+  Less: "f32x4Lt",
+  LessOrEqual: "f32x4Le",
+  Greater: "f32x4Gt",
+  GreaterOrEqual: "f32x4Ge",
+  And: "v128And",
+  Or: "v128Or",
+};
+
+const unary: { readonly [K in OpName]?: SimdName } = {
+  Neg: "f32x4Neg",
+  Abs: "f32x4Abs",
+  Sqrt: "f32x4Sqrt",
+  Floor: "f32x4Floor",
+  Ceil: "f32x4Ceil",
+  Round: "f32x4Nearest",
+  Not: "v128Not",
+};
+
+const four = (value: number): number[] => {
+  const bytes = [...new Uint8Array(Float32Array.of(value).buffer)];
+  return [...bytes, ...bytes, ...bytes, ...bytes];
+};
+
+/** Where a pass keeps its values while it is written. */
+class PassWriter {
+  readonly #body = new FunctionBody(1);
+  readonly #locals = new Map<number, number>();
+  readonly #lane: Map<string, LaneFunction>;
+
+  constructor(lane: Map<string, LaneFunction>) {
+    this.#lane = lane;
+  }
+
+  #push(value: Value): FunctionBody {
+    return this.#body.get(this.#locals.get(value.id)!);
+  }
+
+  #constant(value: number): FunctionBody {
+    return this.#body.vector("v128Const", ...four(value));
+  }
+
+  /** Pops the vector on the stack into a value's local. */
+  #keep(value: Value): void {
+    const local = this.#body.local(wasmType.v128);
+    this.#locals.set(value.id, local);
+    this.#body.set(local);
+  }
+
+  #node(node: Node): void {
+    const { inputs: [x, y, z], outputs: [result] } = node;
+    if (node.op === "Pow") this.#power(node, x, y);
+    else if (node.op === "Equal") this.#push(x), this.#push(y).vector("f32x4Eq");
+    else if (binary[node.op]) this.#push(x), this.#push(y).vector(binary[node.op]!);
+    else if (unary[node.op]) this.#push(x).vector(unary[node.op]!);
+    else if (node.op === "StopGradient" || (node.op === "Cast" && node.attributes.to === x.dtype)) this.#push(x);
+    else if (node.op === "Cast" && x.dtype === "bool" && node.attributes.to === "float32") {
+      this.#constant(1), this.#push(x).vector("v128And");
+    } else if (node.op === "Where") this.#push(y), this.#push(z), this.#push(x).vector("v128Bitselect");
+    else if (node.op === "Reciprocal") this.#constant(1), this.#push(x).vector("f32x4Div");
+    else if (node.op === "Relu") this.#push(x), this.#constant(0).vector("f32x4Max");
+    else if (node.op === "Sign") this.#sign(x);
+    else this.#lanes(node, [x, y].filter((value) => value !== undefined));
+    this.#keep(result);
+  }
+
+  /** 1 where x > 0, -1 where x < 0, else x itself: zeros and NaN. */
+  #sign(x: Value): void {
+    this.#constant(1);
+    this.#constant(-1);
+    this.#push(x);
+    this.#push(x), this.#constant(0).vector("f32x4Lt");
+    this.#body.vector("v128Bitselect");
+    this.#push(x), this.#constant(0).vector("f32x4Gt");
+    this.#body.vector("v128Bitselect");
+  }
+
+  #power(node: Node, x: Value, y: Value): void {
+    const exponent = y.producer?.op === "Constant" ? y.producer.attributes.data[0] : null;
+    if (exponent === 0) this.#constant(1);
+    else if (exponent === 1) this.#push(x);
+    else if (exponent === 2) this.#push(x), this.#push(x).vector("f32x4Mul");
+    else if (exponent === 0.5) this.#push(x).vector("f32x4Sqrt");
+    else if (exponent === -0.5) this.#constant(1), this.#push(x).vector("f32x4Sqrt").vector("f32x4Div");
+    else if (exponent === -1) this.#constant(1), this.#push(x).vector("f32x4Div");
+    else this.#lanes(node, [x, y]);
+  }
+
+  /** One element after another, through a function from outside. */
+  #lanes(node: Node, inputs: readonly Value[]): void {
+    const name = node.op === "Gelu" && node.attributes.approximate ? "GeluTanh" : node.op;
+    if (!this.#lane.has(name)) this.#lane.set(name, laneFunction(node));
+    const index = [...this.#lane.keys()].indexOf(name);
+    this.#constant(0);
+    for (let lane = 0; lane < 4; lane++) {
+      for (const input of inputs) this.#push(input).vector("f32x4ExtractLane", lane).emit(op.f64PromoteF32);
+      this.#body.emit(op.call, ...unsigned(index), op.f32DemoteF64).vector("f32x4ReplaceLane", lane);
+    }
+  }
+
+  /** Adds a value's four elements, masked to those that exist, to two float64 accumulators. */
+  #accumulate(value: Value, mask: number, low: number, high: number): void {
+    const body = this.#body;
+    const masked = body.local(wasmType.v128);
+    this.#push(value).get(mask).vector("v128And").set(masked);
+    body.get(low).get(masked).vector("f64x2PromoteLowF32x4").vector("f64x2Add").set(low);
+    body.get(high).get(masked).get(masked).vector("i8x16Shuffle", ...Array.from({ length: 16 }, (_, i) => (i + 8) % 16));
+    body.vector("f64x2PromoteLowF32x4").vector("f64x2Add").set(high);
+  }
+
+  /** The pass's function: its parameter is the number of elements in the tiles, one at least. */
+  write(plan: KernelPlan, pass: Pass): FunctionBody {
+    const body = this.#body;
+    const count = 0;
+    const offset = body.local(wasmType.i32);
+    const tile = (
+      name: string,
+    ): number[] => [2, ...unsigned(layout.tiles + layout.tileStride * plan.tensors.findIndex((tensor) => tensor.name === name))];
+    pass.scalars.forEach((value, i) => {
+      body.i32(0).vector("v128Load32Splat", 2, ...unsigned(layout.scalars + 4 * i));
+      this.#keep(value);
+    });
+    const sums = pass.sums.map(({ node }) => ({ value: node.inputs[0], low: body.local(wasmType.v128), high: body.local(wasmType.v128) }));
+    body.emit(op.loop, 0x40);
+    for (const { name, input } of pass.loads) {
+      body.get(offset).vector("v128Load", ...tile(name));
+      this.#keep(input!);
+    }
+    for (const node of pass.nodes) this.#node(node);
+    if (sums.length > 0) {
+      const mask = body.local(wasmType.v128);
+      body.get(offset).vector("i32x4Splat").vector("v128Const", 0, 0, 0, 0, 4, 0, 0, 0, 8, 0, 0, 0, 12, 0, 0, 0).vector("i32x4Add");
+      body.get(count).i32(2).emit(op.i32Shl).vector("i32x4Splat").vector("i32x4LtS").set(mask);
+      for (const { value, low, high } of sums) this.#accumulate(value, mask, low, high);
+    }
+    for (const { name, output } of pass.stores) {
+      body.get(offset);
+      this.#push(output!).vector("v128Store", ...tile(name));
+    }
+    body.get(offset).i32(16).emit(op.i32Add).set(offset);
+    body.get(offset).get(count).i32(2).emit(op.i32Shl, op.i32LtU, op.br_if, 0, op.end);
+    sums.forEach(({ low, high }, i) => {
+      body.i32(0).get(low).get(high).vector("f64x2Add").set(low);
+      body.get(low).vector("f64x2ExtractLane", 0).get(low).vector("f64x2ExtractLane", 1).emit(op.f64Add);
+      body.emit(op.f64Store, 3, ...unsigned(layout.sums + 8 * i));
+    });
+    return body;
+  }
+}
+
+/** One element through the op's own reference. */
+function laneFunction(node: Node): LaneFunction {
+  if (node.op === "Pow") return Math.pow;
+  const rule = ops[node.op] as { evaluate(...of: unknown[]): { data: Float64Array }[] };
+  const types = node.outputs.map(({ dtype }) => ({ dtype, shape: [] }));
+  return (...x) => rule.evaluate(x.map((value) => ({ shape: [], data: Float64Array.of(value) })), node.attributes, types)[0].data[0];
+}
+
+/** The module of a plan: exports `pass0`, `pass1`, … and `memory`. */
+export function lowerKernel(plan: KernelPlan): KernelCode {
+  const lane = new Map<string, LaneFunction>();
+  const functions = plan.passes.map((pass, i) => ({ name: `pass${i}`, body: new PassWriter(lane).write(plan, pass) }));
+  const imports: ImportedFunction[] = [...lane].map(([name]) => ({ name, parameters: name === "Pow" ? 2 : 1 }));
+  const pages = Math.ceil((layout.tiles + layout.tileStride * Math.max(1, plan.tensors.length)) / 65536);
+  return { wasm: encodeModule(imports, functions, pages), lane: Object.fromEntries(lane) };
+}
