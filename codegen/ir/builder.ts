@@ -13,6 +13,8 @@ export class GraphBuilder {
   readonly #inputs: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #outputs: { name: string; value: Value }[] = [];
+  readonly #inputNames = new Set<string>();
+  readonly #outputNames = new Set<string>();
   readonly #constants = new Map<string, Value>();
   #nextId = 0;
   #scope = "";
@@ -38,9 +40,10 @@ export class GraphBuilder {
 
   /** Declares a graph input. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    if (this.#inputs.some((value) => value.name === name)) {
+    if (this.#inputNames.has(name)) {
       throw new OnnxHubError("codegen/duplicate-input", `The graph ${this.name} has two inputs named ${name}`, { path: this.#scope });
     }
+    this.#inputNames.add(name);
     const value: Value = { id: this.#nextId++, name, dtype, shape, producer: null };
     this.#inputs.push(value);
     return value;
@@ -48,9 +51,10 @@ export class GraphBuilder {
 
   /** Declares a result under a name. */
   output(name: string, value: Value): void {
-    if (this.#outputs.some((output) => output.name === name)) {
+    if (this.#outputNames.has(name)) {
       throw new OnnxHubError("codegen/duplicate-output", `The graph ${this.name} has two outputs named ${name}`, { path: this.#scope });
     }
+    this.#outputNames.add(name);
     this.#outputs.push({ name, value });
   }
 
@@ -86,7 +90,11 @@ export class GraphBuilder {
   }
 
   /** A constant tensor; equal ones are one node. */
-  constant(data: number | readonly number[], shape: readonly number[] = typeof data === "number" ? [] : [data.length], dtype: DType = "float32"): Value {
+  constant(
+    data: number | readonly number[],
+    shape: readonly number[] = typeof data === "number" ? [] : [data.length],
+    dtype: DType = "float32",
+  ): Value {
     const list = typeof data === "number" ? [data] : data;
     const key = list.length <= 16 ? `${dtype}:${shape}:${list.map((x) => Object.is(x, -0) ? "-0" : String(x))}` : null;
     const known = key === null ? undefined : this.#constants.get(key);
@@ -144,9 +152,12 @@ export class GraphBuilder {
   slice = (x: Value, axis: number, start: number, end: number | null): Value => this.op("Slice", [x], { axis, start, end })[0];
   squeeze = (x: Value, axes: readonly number[]): Value => this.op("Squeeze", [x], { axes })[0];
   unsqueeze = (x: Value, axes: readonly number[]): Value => this.op("Unsqueeze", [x], { axes })[0];
-  sum = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value => this.op("ReduceSum", [x], { axes, keepDims })[0];
-  mean = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value => this.op("ReduceMean", [x], { axes, keepDims })[0];
-  reduceMax = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value => this.op("ReduceMax", [x], { axes, keepDims })[0];
+  sum = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value =>
+    this.op("ReduceSum", [x], { axes, keepDims })[0];
+  mean = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value =>
+    this.op("ReduceMean", [x], { axes, keepDims })[0];
+  reduceMax = (x: Value, axes: readonly number[] = x.shape.map((_, i) => i), keepDims = false): Value =>
+    this.op("ReduceMax", [x], { axes, keepDims })[0];
   softmax = (x: Value, axis = -1): Value => this.op("Softmax", [x], { axis })[0];
   logSoftmax = (x: Value, axis = -1): Value => this.op("LogSoftmax", [x], { axis })[0];
   gather = (data: Value, indices: Value, axis = 0): Value => this.op("Gather", [data, indices], { axis })[0];
@@ -158,10 +169,13 @@ export class GraphBuilder {
     if (sameShape(x.shape, shape)) return x;
     const lead = x.shape.length - shape.length;
     const axes = x.shape.flatMap((dim, i) => i < lead || (shape[i - lead] === 1 && dim !== 1) ? [i] : []);
+    if (axes.length === lead && sameShape(x.shape.slice(lead), shape)) return this.sum(x, axes);
     const summed = axes.length > 0 ? this.sum(x, axes, true) : x;
     const kept = summed.shape.slice(lead);
     if (!sameShape(kept, shape)) {
-      throw new OnnxHubError("internal/reduce-to", `${formatShape(x.shape)} is no broadcast of ${formatShape(shape)}`, { path: this.#scope });
+      throw new OnnxHubError("internal/reduce-to", `${formatShape(x.shape)} is no broadcast of ${formatShape(shape)}`, {
+        path: this.#scope,
+      });
     }
     return lead > 0 ? this.squeeze(summed, Array.from({ length: lead }, (_, i) => i)) : summed;
   }

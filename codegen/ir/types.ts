@@ -67,10 +67,10 @@ export interface OpAttributes {
   // `shape` holds Dims; sizes must agree symbolically.
   Reshape: { readonly shape: Shape };
   Transpose: { readonly perm: readonly number[] };
-  // Broadcast to `shape`; every symbolic dim of it must be a dim of the input at the same place.
+  // Broadcast to `shape`.
   Expand: { readonly shape: Shape };
   Concat: { readonly axis: number };
-  // [start, end) along one axis; negative ends count from the back; end null = to the end.
+  // [start, end) along one axis; negative ends count from the back; end null = to the end. Along a symbolic dim both from one side.
   Slice: { readonly axis: number; readonly start: number; readonly end: number | null };
   // Zeros put before and after along one axis (the gradient of Slice).
   Pad: { readonly axis: number; readonly before: number; readonly after: number };
@@ -89,11 +89,11 @@ export interface OpAttributes {
   Gather: { readonly axis: number };
   // data, indices of the same rank.
   GatherElements: { readonly axis: number };
-  // (indices, updates) -> zeros of `size` along `axis`, updates added at indices; indices has updates' shape.
+  // (indices, updates, onto?) -> onto, or zeros of `size` along `axis`, with updates added at indices; indices has updates' shape.
   ScatterElementsAdd: { readonly axis: number; readonly size: Dim };
   // (indices [...], updates [..., width], onto? [rows, width]) -> [rows, width], rows of updates added at indices.
-  ScatterRowsAdd: { readonly rows: number };
-  // (logits [..., classes], labels int [...]) -> -log softmax(logits)[label], shape [...].
+  ScatterRowsAdd: { readonly rows: Dim };
+  // (logits [..., classes], labels int [...]) -> (-log softmax(logits)[label], shape [...]; log softmax(logits), for the gradient).
   SparseSoftmaxCrossEntropy: None;
   // Index of the greatest element along an axis, the lowest on ties; int64 becomes int32. No gradient.
   ArgMax: { readonly axis: number; readonly keepDims: boolean };

@@ -12,17 +12,27 @@ export type OnnxAttribute =
 
 /** Where an op writes its ONNX nodes. Names are those of ONNX tensors. */
 export interface OnnxEmitter {
-  /** Adds a node; returns its output names (made up unless given). */
+  /** Adds a node; returns its output names. Nodes without given outputs get made-up names, and equal ones are one node. */
   node(
     type: string,
     inputs: readonly string[],
     attributes?: Readonly<Record<string, OnnxAttribute>>,
-    outputs?: number | readonly string[],
+    outputs?: readonly string[],
   ): string[];
+  /** A tensor name that nothing else has. */
+  fresh(base: string): string;
+  /** Adds a Cast node (ONNX numbers the dtypes). */
+  cast(name: string, to: DType, outputs?: readonly string[]): string;
   /** The name of a constant tensor, shared where equal. Scalars have shape []. */
   constant(dtype: DType, shape: readonly number[], data: readonly number[]): string;
+  /** The name of an int64 vector with a shape's dimensions: a constant, or read off the graph's inputs when it runs. */
+  shape(shape: Shape): string;
   /** The ONNX name of an IR value. */
   name(value: Value): string;
+  /** Makes an output of the node another name's equal, without a node if possible. */
+  alias(value: Value, name: string): void;
+  /** Whether anything reads the value. */
+  isUsed(value: Value): boolean;
 }
 
 /** A tensor of the reference evaluator: float64 (booleans as 0 and 1), whatever the dtype says. */
@@ -31,24 +41,38 @@ export interface ReferenceTensor {
   readonly data: Float64Array;
 }
 
+/** An output's type with every dimension a number. */
+export interface ConcreteType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** An input's gradient, computed on demand; null where there is none. */
+export type InputGradient = null | (() => Value);
+
 /** One op. */
 export interface OpRule<K extends OpName> {
   /** The outputs' types; throws an OnnxHubError "codegen/shape" or "codegen/dtype" for inputs that don't fit. */
   infer(inputs: readonly TensorType[], attributes: OpAttributes[K]): TensorType[];
-  /** Emits standard ONNX (opset 20) nodes; the last of them must write the names in `outputs`. */
+  /** Emits standard ONNX (opset 20) nodes; they write the names in `outputs`, or alias them. */
   emit(emitter: OnnxEmitter, node: NodeOf<K>, outputs: readonly string[]): void;
   /**
-   * The gradients of the inputs from those of the outputs (null: zero). Null for an input that has no derivative.
-   * The rule itself is null for ops that are not differentiable anywhere: their inputs get no gradient.
+   * The gradients of the inputs from those of the outputs (null: zero; at least one isn't), one function an input: only those
+   * that somebody differentiates by are called. The rule itself is null for ops whose derivative is zero or undefined everywhere.
    */
-  gradient:
-    | null
-    | ((g: GraphBuilder, node: NodeOf<K>, outputs: readonly (Value | null)[]) => (Value | null)[]);
+  gradient: null | ((g: GraphBuilder, node: NodeOf<K>, outputs: readonly (Value | null)[]) => readonly InputGradient[]);
   /** The op in float64 on plain arrays: the reference that emission and gradient are tested against. */
-  evaluate(inputs: readonly ReferenceTensor[], attributes: OpAttributes[K], shapes: readonly (readonly number[])[]): ReferenceTensor[];
+  evaluate(inputs: readonly ReferenceTensor[], attributes: OpAttributes[K], outputs: readonly ConcreteType[]): ReferenceTensor[];
 }
 
 /** Every op has a rule; a missing one is a type error. */
 export type OpTable = { readonly [K in OpName]: OpRule<K> };
 
-export type { Shape };
+/** An ONNX attribute of whole number. */
+export const int = (value: number): OnnxAttribute => ({ kind: "int", value });
+/** An ONNX attribute of whole numbers. */
+export const ints = (value: readonly number[]): OnnxAttribute => ({ kind: "ints", value });
+/** An ONNX attribute of float. */
+export const float = (value: number): OnnxAttribute => ({ kind: "float", value });
+/** An ONNX attribute of string. */
+export const string = (value: string): OnnxAttribute => ({ kind: "string", value });
