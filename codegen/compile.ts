@@ -10,7 +10,7 @@ import { type LossConfig, type LossRule, lossRule } from "./losses.ts";
 import { type LoweredModel, lowerModel } from "./lowering/model.ts";
 import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
-import { optimize } from "./passes/index.ts";
+import { optimize } from "./passes/optimize.ts";
 import type { Program, ProgramInput, ProgramOutput, Stage } from "./program.ts";
 
 /** How a loss goes from label slots to one number: Keras' names. */

@@ -5,56 +5,88 @@ import { OnnxHubError } from "../errors.ts";
 import { initialize } from "./initializers.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** The weights of one model, in KerasHub's order. Backbones and tasks that belong together share one. */
+/**
+ * The weights of one model, in KerasHub's order. A weight that nobody has set is initialized when it is first needed: its values are a
+ * pure function of the seed and its path, so when does not matter.
+ */
 export class Parameters {
   readonly #data = new Map<string, Float32Array<ArrayBuffer>>();
   readonly #infos = new Map<string, WeightInfo>();
   /** Goes up whenever a weight changes, so that copies know when they are stale. */
   version = 0;
 
-  /** The weights' descriptions, in order. */
+  /** With a `parent`, weights of the backbone part live there: a task's weights over its backbone's. */
+  constructor(private readonly seed: number, private readonly parent: Parameters | null = null) {}
+
+  /** The weights' descriptions, in order; the parent's first. */
   get infos(): readonly WeightInfo[] {
-    return [...this.#infos.values()];
+    return [...this.parent?.infos ?? [], ...this.#infos.values()];
   }
 
-  /** Makes the weights that are not there yet, freshly initialized. Those that are there must have the same shape. */
-  ensure(infos: readonly WeightInfo[], seed: number): void {
+  /** Declares weights. Those that are there already must have the same shape. */
+  ensure(infos: readonly WeightInfo[]): void {
     for (const info of infos) {
-      const known = this.#infos.get(info.path);
+      const known = this.#find(info.path);
       if (known && known.shape.join() !== info.shape.join()) {
         throw new OnnxHubError("model/weight-shape", `The weight ${info.path} is there already with another shape`, {
           expected: `[${known.shape.join(", ")}]`,
           found: `[${info.shape.join(", ")}]`,
         });
       }
-      if (known) continue;
-      this.#infos.set(info.path, info);
-      this.#data.set(info.path, initialize(info.initializer, info.shape, seed, info.path));
+      if (!known) this.#infos.set(info.path, info);
     }
   }
 
-  /** A weight's values, to read or to write in place (then call {@linkcode touch}). */
-  get(path: string): Float32Array<ArrayBuffer> {
-    const data = this.#data.get(path);
-    if (!data) throw new OnnxHubError("model/unknown-weight", `There is no weight ${path}`, { path });
-    return data;
+  #find(path: string): WeightInfo | undefined {
+    return this.#infos.get(path) ?? (this.parent ? this.parent.#find(path) : undefined);
+  }
+
+  /** Whether a weight of that path is declared. */
+  has(path: string): boolean {
+    return this.#find(path) !== undefined;
   }
 
   /** A weight's description. */
   info(path: string): WeightInfo {
-    this.get(path);
-    return this.#infos.get(path)!;
+    const info = this.#find(path);
+    if (info) return info;
+    throw new OnnxHubError("model/unknown-weight", `There is no weight ${path}`, { path });
+  }
+
+  /** A weight's values, to read, or to write in place (then call {@linkcode touch}). */
+  get(path: string): Float32Array<ArrayBuffer> {
+    const info = this.#infos.get(path);
+    if (!info) {
+      if (this.parent?.has(path)) return this.parent.get(path);
+      this.info(path);
+    }
+    let data = this.#data.get(path);
+    if (!data) this.#data.set(path, data = initialize(info!.initializer, info!.shape, this.seed, path));
+    return data;
+  }
+
+  /** Room for a weight's values that the caller will fill wholly, without initializing them first. */
+  room(path: string): Float32Array<ArrayBuffer> {
+    const info = this.#infos.get(path);
+    if (!info) {
+      if (this.parent?.has(path)) return this.parent.room(path);
+      this.info(path);
+    }
+    let data = this.#data.get(path);
+    if (!data) this.#data.set(path, data = new Float32Array(info!.shape.reduce((a, b) => a * b, 1)));
+    this.touch();
+    return data;
   }
 
   /** Says that weights were written in place. */
   touch(): void {
     this.version++;
+    this.parent?.touch();
   }
 
   /** Replaces a weight's values; throws "model/weight-shape" for another shape. */
   set(path: string, { shape, data }: Tensor<"float32">): void {
-    const into = this.get(path);
-    const info = this.#infos.get(path)!;
+    const info = this.info(path);
     if (shape.join() !== info.shape.join()) {
       throw new OnnxHubError("model/weight-shape", `These values don't fit the weight ${path}`, {
         path,
@@ -62,11 +94,10 @@ export class Parameters {
         found: `[${shape.join(", ")}]`,
       });
     }
-    into.set(data);
-    this.version++;
+    this.room(path).set(data);
   }
 
-  /** Lets go of all values. */
+  /** Lets go of all values of its own. */
   dispose(): void {
     this.#data.clear();
     this.#infos.clear();

@@ -1,0 +1,112 @@
+/** What backbones and tasks have in common: weights by KerasHub's names, counts, a place to run. */
+
+import type { Program, WeightInfo } from "../codegen/program.ts";
+import { OnnxHubError } from "../errors.ts";
+import type { Backend, BackendName } from "../runtime/backend.ts";
+import { openBackend } from "../runtime/backends.ts";
+import type { Parameters } from "../runtime/parameters.ts";
+import { type RunResult, ProgramRunner } from "../runtime/runner.ts";
+import type { Tensor, TensorLike } from "../runtime/tensor.ts";
+import type { ExpandedSpec } from "../spec/types.ts";
+
+/** Where and how a model runs. */
+export interface RunOptions {
+  /** Where it runs; default `"wasm"`. */
+  backend?: BackendName;
+  /** Threads of the backend; default the processor's cores. Fixed by the first model of the process. */
+  threads?: number;
+  /** The seed of everything random: initial weights, dropout, masks, shuffling. Default 0. */
+  seed?: number;
+}
+
+/** A model: an expanded spec with weights. */
+export abstract class Model {
+  /** Its name, Keras' way: `xlm_roberta_backbone`. */
+  readonly name: string;
+  /** The spec with every number filled in. */
+  readonly expanded: ExpandedSpec;
+  /** The weights, each once, shared between a task and its backbone. */
+  readonly parameters: Parameters;
+  /** Where and how it runs. */
+  readonly run: Required<Pick<RunOptions, "backend" | "seed">> & Pick<RunOptions, "threads">;
+  #backend: Promise<Backend> | null = null;
+  #runner: ProgramRunner | null = null;
+  #disposed = false;
+
+  /** Subclasses expand the spec and make the parameters. */
+  protected constructor(name: string, expanded: ExpandedSpec, parameters: Parameters, { backend = "wasm", seed = 0, threads }: RunOptions) {
+    this.name = name;
+    this.expanded = expanded;
+    this.parameters = parameters;
+    this.run = { backend, seed, threads };
+  }
+
+  /** The program that computes the model's outputs. */
+  protected abstract inferenceProgram(): Program;
+
+  /** All weights, in KerasHub's order. */
+  abstract get weights(): readonly WeightInfo[];
+
+  /** The weights that training changes, in order. */
+  abstract get trainableWeights(): readonly WeightInfo[];
+
+  /** The backend, opened on first use. */
+  protected backend(): Promise<Backend> {
+    this.assertAlive();
+    return this.#backend ??= openBackend(this.run.backend, { threads: this.run.threads });
+  }
+
+  /** Throws "model/disposed" once the model is gone. */
+  protected assertAlive(): void {
+    if (this.#disposed) throw new OnnxHubError("model/disposed", `${this.name} was disposed of`, { remedy: "Make a new model." });
+  }
+
+  /** Runs the model on one batch of named inputs, dropout off. */
+  protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
+    const backend = await this.backend();
+    this.#runner ??= new ProgramRunner(this.inferenceProgram(), backend, this.parameters);
+    return await this.#runner.run({ x });
+  }
+
+  /** How many parameters there are. */
+  countParams(): number {
+    return this.weights.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  }
+
+  /** Copies of all weights, in order. */
+  getWeights(): Promise<Tensor<"float32">[]> {
+    return Promise.resolve(
+      this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: this.parameters.get(path).slice() })),
+    );
+  }
+
+  /** Replaces all weights; a list of another length or a tensor of another shape is an error, and then nothing is changed. */
+  setWeights(weights: readonly Tensor<"float32">[]): Promise<void> {
+    const infos = this.weights;
+    if (weights.length !== infos.length) {
+      throw new OnnxHubError("model/weight-count", `${this.name} has another number of weights`, {
+        path: "setWeights",
+        expected: String(infos.length),
+        found: String(weights.length),
+      });
+    }
+    infos.forEach(({ path, shape }, i) => {
+      if (shape.join() === weights[i].shape.join()) return;
+      throw new OnnxHubError("model/weight-shape", `These values don't fit the weight ${path}`, {
+        path: `setWeights[${i}]`,
+        expected: `[${shape.join(", ")}]`,
+        found: `[${weights[i].shape.join(", ")}]`,
+      });
+    });
+    infos.forEach(({ path }, i) => this.parameters.set(path, weights[i]));
+    return Promise.resolve();
+  }
+
+  /** Frees sessions and weights. Anything afterwards is an error. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#runner?.dispose();
+    this.#runner = null;
+    this.parameters.dispose();
+  }
+}

@@ -1,0 +1,26 @@
+/** The backends by name. */
+
+import { nearest, OnnxHubError } from "../errors.ts";
+import type { Backend, BackendName, BackendOptions } from "./backend.ts";
+
+type Opener = (options: BackendOptions) => Promise<Backend>;
+
+const openers: Readonly<Record<BackendName, Opener>> = {
+  wasm: async (options) => (await import("./wasm.ts")).wasmBackend(options),
+};
+
+/**
+ * A backend, loaded when first asked for.
+ *
+ * Throws "backend/unknown" for a name that there isn't.
+ */
+export function openBackend(name: BackendName, options: BackendOptions = {}): Promise<Backend> {
+  if (Object.hasOwn(openers, name)) return openers[name](options);
+  const guess = nearest(String(name), Object.keys(openers));
+  throw new OnnxHubError("backend/unknown", "There is no such backend", {
+    path: "backend",
+    expected: Object.keys(openers).map((known) => `"${known}"`).join(", "),
+    found: String(name),
+    remedy: guess ? `Did you mean "${guess}"?` : undefined,
+  });
+}
