@@ -12,7 +12,7 @@ interface KitokenConfig {
 
 /** Cuts texts into ids. */
 export interface KitokenEncoder {
-  /** The ids of each text; no special token is added or looked for. */
+  /** The ids of each text; no special token is added. */
   encode(texts: readonly string[]): number[][];
 }
 
@@ -67,14 +67,14 @@ export function sentencePieceEncoder(bytes: Uint8Array, path: string): KitokenEn
   const config = kitoken.config() as KitokenConfig;
   config.normalization = [];
   kitoken.set_config(config);
-  return encoder(kitoken);
+  return encoder(kitoken, false);
 }
 
-/** An encoder for a `tokenizer.json`. */
+/** An encoder for a `tokenizer.json`; its special tokens are kept whole where they stand in a text. */
 export function tokenizersEncoder(json: string, path: string): KitokenEncoder {
-  return encoder(load(() => Kitoken.from_tokenizers(new TextEncoder().encode(json)), path));
+  return encoder(load(() => Kitoken.from_tokenizers(new TextEncoder().encode(json)), path), true);
 }
 
-function encoder(kitoken: Kitoken): KitokenEncoder {
-  return { encode: (texts) => (kitoken.encode_all(texts as string[], false) as Uint32Array[]).map((ids) => Array.from(ids)) };
+function encoder(kitoken: Kitoken, special: boolean): KitokenEncoder {
+  return { encode: (texts) => (kitoken.encode_all(texts as string[], special) as Uint32Array[]).map((ids) => Array.from(ids)) };
 }

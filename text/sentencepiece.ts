@@ -6,6 +6,7 @@ import type { ExpandedTokenizer } from "../spec/types.ts";
 import { overIds, overTexts } from "./arguments.ts";
 import { SentencePieceProcessor } from "./sentencepiece_processor.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
+import { type SpecialTokenIds, type SpecialTokens, Vocabulary } from "./vocabulary.ts";
 
 /** How a {@linkcode SentencePieceTokenizer} is made. */
 export interface SentencePieceTokenizerOptions {
@@ -14,60 +15,48 @@ export interface SentencePieceTokenizerOptions {
   /** "none" keeps the model's ids, "fairseq" shifts them as XLM-RoBERTa does. Default "none". */
   readonly remap?: ExpandedTokenizer["remap"];
   /** Which tokens begin, end, pad, mask, and stand for the unknown. Default XLM-RoBERTa's. */
-  readonly specialTokens?: ExpandedTokenizer["special_tokens"];
+  readonly specialTokens?: SpecialTokens;
   /** The file name that `assets()` gives the model. Default "vocabulary.spm". */
   readonly asset?: string;
 }
+
+/** A string longer than this may be base64. */
+const PATH_LIMIT = 2048;
 
 const XLM_ROBERTA_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
 
 /** How ids of the model and of the vocabulary go into each other, and what the vocabulary is then. */
 interface Remap {
   readonly vocabulary: readonly string[];
-  readonly specialTokenIds: readonly number[];
-  tokenToId(token: string): number;
+  readonly unknownId: number;
   fromModel(id: number): number;
   /** Undefined for an id that is left out of the text. */
   toModel(id: number): number | undefined;
+  /** Ids that a mask generator leaves alone. */
+  unselectable(ids: SpecialTokenIds): number[];
 }
-
-type SpecialTokens = ExpandedTokenizer["special_tokens"];
 
 /** By `remap`. */
 const REMAPS: Readonly<Record<ExpandedTokenizer["remap"], (processor: SentencePieceProcessor, special: SpecialTokens) => Remap>> = {
-  none: (processor, special) => ({
-    vocabulary: processor.model.pieces.map(({ piece }) => piece),
-    specialTokenIds: [
-      ...new Set(
-        [special.start, special.end, special.pad, special.mask].flatMap((token) => token === undefined ? [] : [processor.pieceToId(token)]),
-      ),
-    ],
-    tokenToId: (token) => processor.pieceToId(token),
+  none: ({ model }) => ({
+    vocabulary: model.pieces.map(({ piece }) => piece),
+    unknownId: model.unknownId,
     fromModel: (id) => id,
     toModel: (id) => id,
+    unselectable: ({ start, end, pad, mask }) => [...new Set([start, end, pad, ...mask === undefined ? [] : [mask]])],
   }),
-  // The prefix takes the places of the model's first three pieces and one more; the mask comes last. KerasHub's arithmetic, which takes the model's unknown
-  // token to be 0, its start 1, its end 2, whatever they are.
-  fairseq: (processor, special) => {
+  // The prefix takes the places of the model's first three pieces and one more, and the mask comes last. This is KerasHub's arithmetic, which takes
+  // the model's unknown token to be 0, its start 1 and its end 2, whatever they are.
+  fairseq: ({ model }, special) => {
     const prefix = [special.start, special.pad, special.end, special.unknown];
-    const mask = processor.size + 1;
-    const unknown = processor.pieceToId(special.unknown);
-    const toModel: readonly number[] = [1, 0, 2, 0];
+    const prefixToModel: readonly number[] = [1, 0, 2, 0];
+    const mask = model.pieces.length + 1;
     return {
-      vocabulary: [
-        ...prefix,
-        ...processor.model.pieces.slice(3).map(({ piece }) => piece),
-        ...special.mask === undefined ? [] : [special.mask],
-      ],
-      specialTokenIds: prefix.map((_, id) => id),
-      tokenToId: (token) => {
-        if (token === special.mask) return mask;
-        if (prefix.includes(token)) return prefix.indexOf(token);
-        const id = processor.pieceToId(token);
-        return id === unknown ? prefix.indexOf(special.unknown) : id + 1;
-      },
-      fromModel: (id) => id === 0 ? prefix.indexOf(special.unknown) : id + 1,
-      toModel: (id) => id === mask ? undefined : toModel[id] ?? id - 1,
+      vocabulary: [...prefix, ...model.pieces.slice(3).map(({ piece }) => piece), special.mask ?? "<mask>"],
+      unknownId: 3,
+      fromModel: (id) => id === 0 ? 3 : id + 1,
+      toModel: (id) => id === mask ? undefined : prefixToModel[id] ?? id - 1,
+      unselectable: () => [0, 1, 2, 3],
     };
   },
 };
@@ -99,32 +88,27 @@ export class SentencePieceTokenizer implements TextTokenizer {
   readonly specialTokenIds: readonly number[];
   readonly #processor: SentencePieceProcessor;
   readonly #remap: Remap;
+  readonly #vocabulary: Vocabulary;
   readonly #proto: Uint8Array;
   readonly #asset: string;
 
   /** Makes the tokenizer. */
-  constructor(
-    { proto, remap = "none", specialTokens: special = XLM_ROBERTA_TOKENS, asset = "vocabulary.spm" }: SentencePieceTokenizerOptions,
-  ) {
+  constructor({ proto, remap = "none", specialTokens = XLM_ROBERTA_TOKENS, asset = "vocabulary.spm" }: SentencePieceTokenizerOptions) {
     this.#proto = protoBytes(proto);
     this.#asset = asset;
-    this.#processor = new SentencePieceProcessor(this.#proto, typeof proto === "string" && proto.length <= 2048 ? proto : asset);
-    this.#remap = REMAPS[remap](this.#processor, special);
-    this.vocabularySize = this.#remap.vocabulary.length;
-    this.specialTokenIds = this.#remap.specialTokenIds;
-    const known = new Set(this.#remap.vocabulary);
-    const id = (token: string): number => {
-      if (known.has(token)) return this.tokenToId(token);
-      throw new OnnxHubError("text/special-token", `Cannot find special token \`'${token}'\` in the provided vocabulary`, {
-        path: asset,
-        remedy: `Please ensure \`'${token}'\` is in the provided vocabulary when creating the Tokenizer.`,
-      });
-    };
-    this.startTokenId = id(special.start);
-    this.endTokenId = id(special.end);
-    this.padTokenId = id(special.pad);
-    this.unknownTokenId = id(special.unknown);
-    this.maskTokenId = special.mask === undefined ? undefined : id(special.mask);
+    const path = typeof proto === "string" && proto.length <= PATH_LIMIT ? proto : asset;
+    this.#processor = new SentencePieceProcessor(this.#proto, path);
+    this.#remap = REMAPS[remap](this.#processor, specialTokens);
+    this.#vocabulary = new Vocabulary(this.#remap.vocabulary, path);
+    // A SentencePiece model knows its unknown piece by type, not by name.
+    const ids = this.#vocabulary.special({ ...specialTokens, unknown: this.#remap.vocabulary[this.#remap.unknownId] });
+    this.vocabularySize = this.#vocabulary.size;
+    this.startTokenId = ids.start;
+    this.endTokenId = ids.end;
+    this.padTokenId = ids.pad;
+    this.unknownTokenId = ids.unknown;
+    this.maskTokenId = ids.mask;
+    this.specialTokenIds = this.#remap.unselectable(ids);
   }
 
   tokenize(text: string): number[];
@@ -142,31 +126,25 @@ export class SentencePieceTokenizer implements TextTokenizer {
   detokenize(ids: TokenIds | readonly TokenIds[]): string | string[] {
     return overIds(ids, (list) =>
       this.#processor.decode(list.flatMap((id) => {
-        this.#check(id);
+        this.#vocabulary.check(id);
         return this.#remap.toModel(id) ?? [];
       })));
   }
 
   idToToken(id: number): string {
-    this.#check(id);
-    return this.#remap.vocabulary[id];
+    return this.#vocabulary.token(id);
   }
 
   tokenToId(token: string): number {
-    return this.#remap.tokenToId(token);
+    return this.#vocabulary.id(token) ?? this.unknownTokenId;
   }
 
   getVocabulary(): string[] {
-    return [...this.#remap.vocabulary];
+    return [...this.#vocabulary.tokens];
   }
 
   assets(): Record<string, Uint8Array> {
     return { [this.#asset]: this.#proto };
-  }
-
-  #check(id: number): void {
-    if (Number.isInteger(id) && id >= 0 && id < this.vocabularySize) return;
-    throw new OnnxHubError("text/id-out-of-range", `\`id\` must be in range [0, ${this.vocabularySize - 1}]. Received: ${id}`);
   }
 }
 
@@ -181,7 +159,7 @@ function protoBytes(proto: Uint8Array | string): Uint8Array {
       remedy: "Pass the bytes of a `.spm` file or its path.",
     });
   }
-  if (proto.length > 2048 && proto.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(proto)) {
+  if (proto.length > PATH_LIMIT && proto.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(proto)) {
     return Uint8Array.from(atob(proto), (character) => character.charCodeAt(0));
   }
   try {

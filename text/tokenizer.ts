@@ -2,7 +2,9 @@
 
 import { OnnxHubError } from "../errors.ts";
 import type { ExpandedTokenizer } from "../spec/types.ts";
+import { BytePairTokenizer } from "./bpe.ts";
 import { SentencePieceTokenizer } from "./sentencepiece.ts";
+import { WordPieceTokenizer } from "./wordpiece.ts";
 
 /** Strings to ids and back, as KerasHub's tokenizers do it. */
 export interface TextTokenizer {
@@ -40,6 +42,9 @@ export type TokenIds = readonly number[] | Int32Array;
 /** How a tokenizer is made from what a spec says and from its files. */
 type Factory = (spec: ExpandedTokenizer, assets: Readonly<Record<string, Uint8Array>>) => TextTokenizer;
 
+/** KerasHub's name for the merges that a BPE vocabulary comes with. */
+const MERGES = "merges.txt";
+
 const FACTORIES: Readonly<Record<ExpandedTokenizer["type"], Factory>> = {
   sentencepiece: (spec, assets) =>
     new SentencePieceTokenizer({
@@ -47,6 +52,20 @@ const FACTORIES: Readonly<Record<ExpandedTokenizer["type"], Factory>> = {
       remap: spec.remap,
       specialTokens: spec.special_tokens,
       asset: spec.asset,
+    }),
+  wordpiece: (spec, assets) =>
+    new WordPieceTokenizer({
+      vocabulary: asset(assets, spec.asset),
+      lowercase: spec.lowercase,
+      specialTokens: spec.special_tokens,
+      asset: spec.asset,
+    }),
+  bpe: (spec, assets) =>
+    new BytePairTokenizer({
+      vocabulary: asset(assets, spec.asset),
+      merges: asset(assets, MERGES),
+      specialTokens: spec.special_tokens,
+      assets: { vocabulary: spec.asset, merges: MERGES },
     }),
 };
 

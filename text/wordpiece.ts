@@ -1,0 +1,158 @@
+/** BERT's WordPiece tokenizer. */
+
+import { OnnxHubError } from "../errors.ts";
+import { overIds, overTexts } from "./arguments.ts";
+import { basicTokens } from "./basic_tokens.ts";
+import { ByteTrie } from "./byte_trie.ts";
+import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
+import { type SpecialTokens, Vocabulary } from "./vocabulary.ts";
+
+/** How a {@linkcode WordPieceTokenizer} is made. */
+export interface WordPieceTokenizerOptions {
+  /** The tokens by id, or the bytes of a `vocabulary.txt`, a token a line. */
+  readonly vocabulary: readonly string[] | Uint8Array;
+  /** Whether text is lowercased and accents are stripped, as the uncased BERT models want it. Default false. */
+  readonly lowercase?: boolean;
+  /** Which tokens begin, end, pad, mask, and stand for the unknown. Default BERT's. */
+  readonly specialTokens?: SpecialTokens;
+  /** The file name that `assets()` gives the vocabulary. Default "vocabulary.txt". */
+  readonly asset?: string;
+}
+
+const BERT_TOKENS = { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unknown: "[UNK]" } as const;
+/** What a token that continues a word begins with. */
+const CONTINUATION = "##";
+/** A longer word is unknown as a whole, in characters. */
+const LONGEST_WORD = 100;
+
+/**
+ * BERT's tokenizer (Devlin et al., 2018; Hugging Face's `BertTokenizer`, KerasHub's `BertTokenizer`): words and punctuation, each cut into the longest
+ * tokens of the vocabulary from left to right, or unknown as a whole. Special tokens in a text are text.
+ *
+ * Throws "text/vocabulary" for an empty vocabulary and "text/special-token" when it lacks a special token.
+ *
+ * @example
+ * ```ts
+ * import { WordPieceTokenizer } from "onnxhub";
+ * const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "qu", "##ick", "fox", "."];
+ * const tokenizer = new WordPieceTokenizer({ vocabulary, lowercase: true });
+ * console.log(tokenizer.tokenize("Quick fox.")); // [5, 6, 7, 8]
+ * ```
+ */
+export class WordPieceTokenizer implements TextTokenizer {
+  readonly vocabularySize: number;
+  readonly startTokenId: number;
+  readonly endTokenId: number;
+  readonly padTokenId: number;
+  readonly unknownTokenId: number;
+  readonly maskTokenId: number | undefined;
+  readonly specialTokenIds: readonly number[];
+  readonly #vocabulary: Vocabulary;
+  readonly #lowercase: boolean;
+  readonly #asset: string;
+  /** Tokens that begin a word, and those that continue one, without their mark. */
+  readonly #first: ByteTrie;
+  readonly #rest: ByteTrie;
+
+  /** Makes the tokenizer. */
+  constructor({ vocabulary, lowercase = false, specialTokens = BERT_TOKENS, asset = "vocabulary.txt" }: WordPieceTokenizerOptions) {
+    const tokens = vocabulary instanceof Uint8Array ? lines(vocabulary, asset) : [...vocabulary];
+    if (tokens.length === 0) {
+      throw new OnnxHubError("text/vocabulary", "The vocabulary is empty", { path: asset, expected: "a token a line" });
+    }
+    this.#vocabulary = new Vocabulary(tokens, asset);
+    this.#lowercase = lowercase;
+    this.#asset = asset;
+    const keys = tokens.map((token, id) => [token, id] as const).reverse(); // so that of two equal tokens the first stays
+    this.#first = new ByteTrie(keys.map(([token, id]) => [encoder.encode(token), id]));
+    this.#rest = new ByteTrie(
+      keys.filter(([token]) => token.startsWith(CONTINUATION)).map(([token, id]) => [encoder.encode(token.slice(2)), id]),
+    );
+    const ids = this.#vocabulary.special(specialTokens);
+    this.vocabularySize = tokens.length;
+    this.startTokenId = ids.start;
+    this.endTokenId = ids.end;
+    this.padTokenId = ids.pad;
+    this.unknownTokenId = ids.unknown;
+    this.maskTokenId = ids.mask;
+    this.specialTokenIds = [...new Set([ids.start, ids.end, ids.pad, ...ids.mask === undefined ? [] : [ids.mask]])];
+  }
+
+  tokenize(text: string): number[];
+  tokenize(texts: readonly string[]): number[][];
+  tokenize(texts: string | readonly string[]): number[] | number[][] {
+    return overTexts<number[]>(texts, (list) =>
+      list.map((text) => {
+        const ids: number[] = [];
+        for (const word of basicTokens(text, this.#lowercase)) this.#cut(word, ids);
+        return ids;
+      }));
+  }
+
+  /** Adds a word's ids. */
+  #cut(word: string, ids: number[]): void {
+    const before = ids.length;
+    const bytes = encoder.encode(word);
+    if (word.length > LONGEST_WORD && [...word].length > LONGEST_WORD) {
+      ids.push(this.unknownTokenId);
+      return;
+    }
+    for (let at = 0; at < bytes.length;) {
+      const trie = at === 0 ? this.#first : this.#rest;
+      let found = -1;
+      let next = at;
+      for (let end = at, node = 0; end < bytes.length;) {
+        node = trie.next(node, bytes[end++]);
+        if (node < 0) break;
+        if (trie.value(node) >= 0) [found, next] = [trie.value(node), end];
+      }
+      if (found < 0) {
+        ids.length = before;
+        ids.push(this.unknownTokenId);
+        return;
+      }
+      ids.push(found);
+      at = next;
+    }
+  }
+
+  detokenize(ids: TokenIds): string;
+  detokenize(ids: readonly TokenIds[]): string[];
+  detokenize(ids: TokenIds | readonly TokenIds[]): string | string[] {
+    return overIds(ids, (list) =>
+      list.map((id, i) => {
+        const token = this.#vocabulary.token(id);
+        if (i === 0) return token;
+        return token.startsWith(CONTINUATION) ? token.slice(CONTINUATION.length) : ` ${token}`;
+      }).join(""));
+  }
+
+  idToToken(id: number): string {
+    return this.#vocabulary.token(id);
+  }
+
+  tokenToId(token: string): number {
+    return this.#vocabulary.id(token) ?? this.unknownTokenId;
+  }
+
+  getVocabulary(): string[] {
+    return [...this.#vocabulary.tokens];
+  }
+
+  assets(): Record<string, Uint8Array> {
+    return { [this.#asset]: encoder.encode(this.#vocabulary.tokens.map((token) => `${token}\n`).join("")) };
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** A token a line, spaces at its end aside. */
+function lines(bytes: Uint8Array, path: string): string[] {
+  try {
+    const list = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).split("\n");
+    if (list[list.length - 1] === "") list.pop();
+    return list.map((line) => line.trimEnd());
+  } catch (cause) {
+    throw new OnnxHubError("text/vocabulary", "The vocabulary is no UTF-8 text", { path, cause });
+  }
+}
