@@ -63,8 +63,8 @@ export abstract class Model {
 
   /** Runs the model on one batch of named inputs, dropout off. */
   protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
-    const backend = await this.backend();
-    this.#runner ??= new ProgramRunner(this.inferenceProgram(), backend, this.parameters);
+    this.assertAlive();
+    this.#runner ??= new ProgramRunner(this.inferenceProgram(), () => this.backend(), this.parameters);
     return await this.#runner.run({ x });
   }
 

@@ -26,7 +26,7 @@ export class ProgramRunner {
   #disposed = false;
 
   /** Nothing is loaded until the first run. */
-  constructor(readonly program: Program, private readonly backend: Backend, private readonly parameters: Parameters) {}
+  constructor(readonly program: Program, private readonly backend: () => Promise<Backend>, private readonly parameters: Parameters) {}
 
   /** Runs all stages. */
   async run(inputs: RunInputs): Promise<RunResult> {
@@ -36,7 +36,7 @@ export class ProgramRunner {
     const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: {} };
     for (let i = 0; i < program.stages.length; i++) {
       const { feeds, symbols } = bindFeeds(program, i, inputs, this.parameters);
-      this.#sessions ??= program.stages.map((stage) => this.backend.load(stage.model, stage.name));
+      this.#sessions ??= program.stages.map(async (stage) => (await this.backend()).load(stage.model, stage.name));
       const values = await (await this.#sessions[i]).run(feeds);
       Object.assign(result.symbols, symbols);
       for (const output of program.stages[i].outputs) sort(result, output, values[output.name]);

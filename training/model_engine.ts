@@ -1,0 +1,190 @@
+/** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
+
+import { compile, type CompileRequest, type LossReduction } from "../codegen/compile.ts";
+import type { LossConfig } from "../codegen/losses.ts";
+import type { MetricConfig } from "../codegen/metrics.ts";
+import type { Program, WeightInfo } from "../codegen/program.ts";
+import { OnnxHubError } from "../errors.ts";
+import type { Backend } from "../runtime/backend.ts";
+import type { Optimizer } from "../runtime/optimizer/config.ts";
+import { OptimizerState } from "../runtime/optimizer/optimizer.ts";
+import type { Parameters } from "../runtime/parameters.ts";
+import { ProgramRunner } from "../runtime/runner.ts";
+import type { Tensor } from "../runtime/tensor.ts";
+import type { ExpandedSpec } from "../spec/types.ts";
+import type { Batch, BatchResult, Engine, OptimizerHandle } from "./engine.ts";
+import { readState, writeState } from "./state_file.ts";
+
+/** What `compile` settled. */
+export interface TrainingSetup {
+  readonly loss: LossConfig;
+  readonly reduction: LossReduction;
+  readonly metrics: readonly MetricConfig[];
+  readonly optimizer: Optimizer;
+}
+
+/** What an engine is made of. */
+export interface ModelEngineOptions {
+  readonly spec: ExpandedSpec;
+  readonly parameters: Parameters;
+  /** Opens the backend when it is first needed. */
+  readonly backend: () => Promise<Backend>;
+  readonly setup: TrainingSetup;
+  /** The weights in order. */
+  readonly weights: readonly WeightInfo[];
+  /** The weights to train, asked anew whenever training goes on. */
+  readonly trainable: () => readonly WeightInfo[];
+  /** Of the dropout masks. */
+  readonly seed: number;
+  /** Keras' `.weights.h5` files. */
+  readonly files: { save(path: string): Promise<void>; load(path: string): Promise<void> };
+}
+
+/** Everything of a training program that depends on which weights are trained. */
+interface Training {
+  readonly key: string;
+  readonly runner: ProgramRunner;
+  readonly optimizer: OptimizerState;
+}
+
+/** Runs training, testing and prediction of one compiled model. */
+export class ModelEngine implements Engine {
+  readonly weights: readonly WeightInfo[];
+  readonly #options: ModelEngineOptions;
+  #training: Training | null = null;
+  #test: ProgramRunner | null = null;
+  #infer: ProgramRunner | null = null;
+  /** Training batches so far: tells their dropout masks apart. */
+  #batches = 0;
+
+  /** Compiles nothing yet. */
+  constructor(options: ModelEngineOptions) {
+    this.#options = options;
+    this.weights = options.weights;
+  }
+
+  /** The optimizer's state, made when training begins. */
+  get optimizer(): OptimizerHandle {
+    return this.#optimizerState();
+  }
+
+  /** The optimizer with its slots. */
+  get optimizerState(): OptimizerState {
+    return this.#optimizerState();
+  }
+
+  /** Whether training has begun. */
+  get hasTrained(): boolean {
+    return this.#training !== null;
+  }
+
+  #program(request: CompileRequest): Program {
+    return compile(this.#options.spec, request).program;
+  }
+
+  #runner(program: Program): ProgramRunner {
+    const { backend, parameters } = this.#options;
+    return new ProgramRunner(program, backend, parameters);
+  }
+
+  #optimizerState(): OptimizerState {
+    return this.#ensureTraining().optimizer;
+  }
+
+  /** The training program for the weights that are to be trained now; another set of weights begins anew. */
+  #ensureTraining(): Training {
+    const { setup, parameters, trainable, backend } = this.#options;
+    const wanted = trainable().map(({ path }) => path);
+    const key = wanted.join("\n");
+    if (this.#training?.key === key) return this.#training;
+    if (wanted.length === 0) {
+      throw new OnnxHubError("training/nothing-trainable", "There is nothing to train: every weight is frozen", {
+        path: "backbone.trainable",
+        remedy: "Set `backbone.trainable = true`.",
+      });
+    }
+    const previous = this.#training;
+    const program = this.#program({ mode: "train", ...setup, trainable: wanted });
+    const reached = new Set(program.stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])));
+    const optimizer = new OptimizerState({
+      optimizer: setup.optimizer,
+      weights: wanted.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
+      data: (path) => parameters.get(path),
+      load: async (model, label) => (await backend()).load(model, label),
+    });
+    this.#training = { key, runner: this.#runner(program), optimizer };
+    previous?.runner.dispose();
+    previous?.optimizer.dispose();
+    return this.#training;
+  }
+
+  /** Forward, backward, update. */
+  async trainBatch({ x, y, sampleWeight }: Batch): Promise<BatchResult> {
+    const { runner, optimizer } = this.#ensureTraining();
+    const { parameters, seed } = this.#options;
+    const result = await runner.run({ x, labels: y, sampleWeight, lossScale: optimizer.lossScale, dropout: { seed, step: this.#batches } });
+    this.#batches++;
+    await optimizer.apply(result.gradients);
+    parameters.touch();
+    return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
+  }
+
+  /** Forward and loss, dropout off. */
+  async testBatch({ x, y, sampleWeight }: Batch): Promise<BatchResult> {
+    this.#test ??= this.#runner(this.#program({ mode: "test", ...this.#options.setup }));
+    const result = await this.#test.run({ x, labels: y, sampleWeight });
+    return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
+  }
+
+  /** Outputs, dropout off. */
+  async predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
+    this.#infer ??= this.#runner(this.#program({ mode: "infer" }));
+    return (await this.#infer.run({ x })).outputs;
+  }
+
+  /** Copies of all weights, in order. */
+  getWeights(): Promise<readonly Tensor<"float32">[]> {
+    const { parameters } = this.#options;
+    return Promise.resolve(this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() })));
+  }
+
+  /** Replaces all weights. */
+  setWeights(weights: readonly Tensor<"float32">[]): Promise<void> {
+    this.weights.forEach(({ path }, i) => this.#options.parameters.set(path, weights[i]));
+    return Promise.resolve();
+  }
+
+  /** Writes weights, optimizer state and the position in the random streams to one file. */
+  async saveState(path: string): Promise<void> {
+    const { parameters } = this.#options;
+    const weights = new Map(this.weights.map(({ path }) => [path, parameters.get(path)]));
+    await writeState(path, { weights, optimizer: this.#optimizerState().getState(), batches: this.#batches }, this.weights);
+  }
+
+  /** Takes up what {@linkcode saveState} wrote; a file of another model is an error, and then nothing is changed. */
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async loadState(path: string): Promise<void> {
+    const state = readState(path, this.weights);
+    this.#optimizerState().setState(state.optimizer);
+    for (const { path: weight, shape } of this.weights) {
+      this.#options.parameters.set(weight, { dtype: "float32", shape, data: state.weights.get(weight)! });
+    }
+    this.#batches = state.batches;
+  }
+
+  /** Keras' `.weights.h5`. */
+  saveWeights(path: string): Promise<void> {
+    return this.#options.files.save(path);
+  }
+
+  /** Keras' `.weights.h5`. */
+  loadWeights(path: string): Promise<void> {
+    return this.#options.files.load(path);
+  }
+
+  /** Frees the sessions. */
+  async dispose(): Promise<void> {
+    const training = this.#training;
+    await Promise.all([training?.runner.dispose(), training?.optimizer.dispose(), this.#test?.dispose(), this.#infer?.dispose()]);
+  }
+}
