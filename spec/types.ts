@@ -107,7 +107,13 @@ export type ExpandedLayer =
      */
     | {
       readonly layer: "attention";
-      readonly in: { readonly query: string; readonly key: string; readonly value: string; readonly mask?: string; readonly positions?: string };
+      readonly in: {
+        readonly query: string;
+        readonly key: string;
+        readonly value: string;
+        readonly mask?: string;
+        readonly positions?: string;
+      };
       readonly causal: boolean;
       readonly scale: number | null;
       readonly dropout: number;
@@ -142,7 +148,13 @@ export type ExpandedLayer =
     | { readonly layer: "reshape"; readonly in: { readonly x: string }; readonly shape: readonly (number | string)[] }
     | { readonly layer: "transpose"; readonly in: { readonly x: string }; readonly perm: readonly number[] }
     | { readonly layer: "concat"; readonly in: readonly string[]; readonly axis: number }
-    | { readonly layer: "slice"; readonly in: { readonly x: string }; readonly axis: number; readonly start: number; readonly end: number | null }
+    | {
+      readonly layer: "slice";
+      readonly in: { readonly x: string };
+      readonly axis: number;
+      readonly start: number;
+      readonly end: number | null;
+    }
   );
 
 /** The name of a primitive layer. */
@@ -255,7 +267,13 @@ export interface ExpandedTokenizer {
   readonly type: "sentencepiece" | "wordpiece" | "bpe";
   /** How a SentencePiece model's ids become the model's: "fairseq" is XLM-RoBERTa's (kerashub.md §2), "none" as they are. */
   readonly remap: "none" | "fairseq";
-  readonly special_tokens: { readonly start: string; readonly end: string; readonly pad: string; readonly mask?: string; readonly unknown: string };
+  readonly special_tokens: {
+    readonly start: string;
+    readonly end: string;
+    readonly pad: string;
+    readonly mask?: string;
+    readonly unknown: string;
+  };
   readonly lowercase?: boolean;
   /** Separator between segments: how many end tokens (XLM-RoBERTa and RoBERTa put two). */
   readonly separators: number;
@@ -291,7 +309,16 @@ export interface ExpandedCheckpoints {
     /** Class names and modules as KerasHub registers them. */
     readonly backbone: { readonly class_name: string; readonly module: string };
     readonly tokenizer?: { readonly class_name: string; readonly module: string };
-    readonly tasks: Readonly<Record<string, { readonly class_name: string; readonly module: string; readonly preprocessor?: { readonly class_name: string; readonly module: string } }>>;
+    readonly tasks: Readonly<
+      Record<
+        string,
+        {
+          readonly class_name: string;
+          readonly module: string;
+          readonly preprocessor?: { readonly class_name: string; readonly module: string };
+        }
+      >
+    >;
     readonly groups: readonly ExpandedKerasGroup[];
     readonly head_groups: readonly ExpandedKerasGroup[];
   };
@@ -299,6 +326,10 @@ export interface ExpandedCheckpoints {
     readonly model_type: string;
     /** Config key of theirs → ours. */
     readonly config: Readonly<Record<string, string>>;
+    /** Config key of theirs → what is added to its number (RoBERTa's two unused positions: -2). */
+    readonly config_offsets?: Readonly<Record<string, number>>;
+    /** Config key of theirs → their value → ours; a value that is not listed cannot be expressed. */
+    readonly config_values?: Readonly<Record<string, Readonly<Record<string, ConfigValue>>>>;
     readonly weights: readonly ExpandedHuggingFaceWeight[];
   };
 }

@@ -1,0 +1,218 @@
+/** Jinja expressions with typed results: parsed once, names checked from the syntax tree, evaluated in a scope. */
+
+import { Environment, Interpreter, parse, tokenize } from "@huggingface/jinja";
+import { nearest, OnnxHubError } from "../errors.ts";
+import type { Json } from "./source.ts";
+
+/** The names that an expression can use. */
+export type Scope = Readonly<Record<string, Json>>;
+
+/** Where a string stands, for messages. */
+export interface Place {
+  readonly file: string;
+  /** The JSON path: `blocks.encoder.layers[2].rate`. */
+  readonly path: string;
+}
+
+/** `file: path`, as errors say it. */
+export function where({ file, path }: Place): string {
+  return path === "" ? file : `${file}: ${path}`;
+}
+
+/** The longest list that `range` gives. */
+const RANGE_LIMIT = 10_000;
+
+type Numeric = (...numbers: number[]) => unknown;
+
+/** The functions that expressions can call. */
+export const functions: Readonly<Record<string, Numeric>> = {
+  min: (...numbers) => Math.min(...finite("min", numbers)),
+  max: (...numbers) => Math.max(...finite("max", numbers)),
+  abs: (x) => Math.abs(x),
+  round: (x, digits = 0) => Math.round(x * 10 ** digits) / 10 ** digits,
+  range: (start, stop, step) => boundedRange(start, stop, step),
+  /** Keras' numbering of names: "" for the first, then "_1", "_2", … */
+  suffix: (i) => i === 0 ? "" : `_${i}`,
+};
+
+const CONSTANTS: Scope = { true: true, True: true, false: false, False: false, none: null, None: null, null: null };
+
+/** Names that a config entry, a parameter or a count cannot have. */
+export const reservedNames: ReadonlySet<string> = new Set(["name", "backbone", ...Object.keys(functions), ...Object.keys(CONSTANTS)]);
+
+/** The part of jinja's syntax tree that is looked at here. */
+interface SyntaxNode {
+  readonly type: string;
+  readonly value?: unknown;
+  readonly [key: string]: unknown;
+}
+
+interface Parsed {
+  readonly body: readonly SyntaxNode[];
+  /** The expression, where the string is exactly one. */
+  readonly single: SyntaxNode | null;
+  readonly names: readonly string[];
+}
+
+const cache = new Map<string, Parsed>();
+
+/** Whether a string contains an expression at all. */
+export function isTemplate(text: string): boolean {
+  return text.includes("{{") || text.includes("{%");
+}
+
+/** Whether a string is exactly one expression, so that its value has the expression's type. */
+export function isExpression(value: unknown): value is string {
+  return typeof value === "string" && value.startsWith("{{") && value.endsWith("}}") && value.indexOf("{{", 2) < 0;
+}
+
+/** Parses a template, and checks that every name in it is known; throws "spec/expression" or "spec/unknown-name" errors. */
+export function checkNames(text: string, known: Iterable<string>, place: Place): void {
+  const names = parseTemplate(text, place).names;
+  const scope = new Set(known);
+  for (const name of names) {
+    if (scope.has(name) || name in functions || name in CONSTANTS) continue;
+    const guess = nearest(name, [...scope, ...Object.keys(functions)]);
+    throw new OnnxHubError("spec/unknown-name", `Unknown name \`${name}\` in the expression \`${text}\``, {
+      path: where(place),
+      expected: `one of ${[...scope].join(", ")}`,
+      remedy: guess ? `Did you mean \`${guess}\`?` : "Declare it under `config` or `let`.",
+    });
+  }
+}
+
+/**
+ * The value of a string: of the expression's own type where it is exactly one `{{ … }}`, else the text with the values
+ * put in. Text without expressions is itself.
+ *
+ * Integers stay integers under `+ - * // % **`; `/` divides exactly. Throws "spec/unknown-name", "spec/expression".
+ */
+export function evaluate(text: string, scope: Scope, place: Place): Json {
+  if (!isTemplate(text)) return text;
+  checkNames(text, Object.keys(scope), place);
+  const { body, single, names } = parseTemplate(text, place);
+  const environment = new Environment();
+  for (const name of names) environment.set(name, name in scope ? scope[name] : name in functions ? functions[name] : CONSTANTS[name]);
+  const interpreter = new Interpreter(environment);
+  const valueOf = (node: SyntaxNode): Json => {
+    try {
+      return toJson(interpreter.evaluate(node as never, environment) as RuntimeValue);
+    } catch (cause) {
+      throw new OnnxHubError("spec/expression", `The expression \`${text}\` cannot be evaluated`, {
+        path: where(place),
+        found: cause instanceof Error ? cause.message : String(cause),
+        cause,
+      });
+    }
+  };
+  if (single) return valueOf(single);
+  return body.map((node) => node.type === "StringLiteral" ? String(node.value) : String(valueOf(node))).join("");
+}
+
+/** Evaluates every string of a JSON value. */
+export function evaluateAll(value: Json, scope: Scope, place: Place): Json {
+  if (typeof value === "string") return evaluate(value, scope, place);
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((item, i) => evaluateAll(item, scope, { ...place, path: `${place.path}[${i}]` }));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, evaluateAll(item, scope, { ...place, path: joinPath(place.path, key) })]),
+  );
+}
+
+/** A JSON path with one more key. */
+export function joinPath(path: string, key: string | number): string {
+  if (typeof key === "number") return `${path}[${key}]`;
+  if (!/^[A-Za-z_$][\w$-]*$/.test(key)) return `${path}[${JSON.stringify(key)}]`;
+  return path ? `${path}.${key}` : key;
+}
+
+function parseTemplate(text: string, place: Place): Parsed {
+  const known = cache.get(text);
+  if (known) return known;
+  if (text.includes("{%") || text.includes("{#")) {
+    throw new OnnxHubError("spec/expression", "Only expressions are allowed here, no statements or comments", {
+      path: where(place),
+      found: JSON.stringify(text),
+      remedy: "Write `{{ a if condition else b }}` for a condition, and `repeat` for a loop.",
+    });
+  }
+  let body: SyntaxNode[];
+  try {
+    body = parse(tokenize(text)).body as unknown as SyntaxNode[];
+  } catch (cause) {
+    throw new OnnxHubError("spec/expression", "An expression has a syntax error", {
+      path: where(place),
+      found: `${JSON.stringify(text)} (${cause instanceof Error ? cause.message : cause})`,
+      remedy: /\de[-+]?\d/.test(text)
+        ? "Numbers such as 1e-12 cannot stand in an expression: put them into `config` or `let` as JSON numbers."
+        : undefined,
+      cause,
+    });
+  }
+  const names = new Set<string>();
+  for (const node of body) if (node.type !== "StringLiteral" || isExpression(text)) collectNames(node, names);
+  const parsed = { body, single: isExpression(text) && body.length === 1 ? body[0] : null, names: [...names] };
+  cache.set(text, parsed);
+  return parsed;
+}
+
+/** Keys of a node that hold names of something else than a value in scope. */
+const NOT_VALUES: Readonly<Record<string, readonly string[]>> = {
+  FilterExpression: ["filter"],
+  TestExpression: ["test"],
+  KeywordArgumentExpression: ["key"],
+};
+
+function collectNames(node: unknown, names: Set<string>): void {
+  if (Array.isArray(node)) { for (const item of node) collectNames(item, names); }
+  if (node instanceof Map) { for (const [key, value] of node) collectNames([key, value], names); }
+  if (node === null || typeof node !== "object" || !("type" in node)) return;
+  const { type, ...rest } = node as SyntaxNode;
+  if (type === "Identifier") {
+    names.add(String(rest.value));
+    return;
+  }
+  for (const [key, child] of Object.entries(rest)) {
+    if (key === "operator" || (key === "property" && rest.computed === false)) continue; // a token, a key
+    if (NOT_VALUES[type]?.includes(key)) collectNames((child as { args?: unknown }).args, names); // a filter's arguments are values
+    else collectNames(child, names);
+  }
+}
+
+interface RuntimeValue {
+  readonly type: string;
+  readonly value: unknown;
+}
+
+function toJson({ type, value }: RuntimeValue): Json {
+  switch (type) {
+    case "IntegerValue":
+    case "FloatValue":
+      if (!Number.isFinite(value)) throw new RangeError(`the result is ${value}, which is no finite number (a division by zero?)`);
+      return value as number;
+    case "StringValue":
+    case "BooleanValue":
+      return value as string | boolean;
+    case "NullValue":
+      return null;
+    case "ArrayValue":
+    case "TupleValue":
+      return (value as RuntimeValue[]).map(toJson);
+    case "ObjectValue":
+      return Object.fromEntries([...value as Map<string, RuntimeValue>].map(([key, item]) => [key, toJson(item)]));
+    default:
+      throw new TypeError(type === "UndefinedValue" ? "it has no value: a key that is not there" : `a ${type} is no value of JSON`);
+  }
+}
+
+function finite(name: string, numbers: readonly number[]): readonly number[] {
+  if (numbers.length === 0 || numbers.some((x) => !Number.isFinite(x))) throw new TypeError(`${name} takes numbers`);
+  return numbers;
+}
+
+function boundedRange(start: number, stop?: number, step = 1): number[] {
+  const [from, to] = stop === undefined || typeof stop !== "number" ? [0, start] : [start, stop];
+  const length = Math.max(0, Math.ceil((to - from) / step));
+  if (!(length <= RANGE_LIMIT)) throw new RangeError(`a range has at most ${RANGE_LIMIT} values`);
+  return Array.from({ length }, (_, i) => from + i * step);
+}

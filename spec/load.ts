@@ -1,0 +1,129 @@
+/** Reads specs: built-in names, files, URLs, objects; resolves `extends` and checks everything that needs no configuration. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { nearest, OnnxHubError } from "../errors.ts";
+import { architectures } from "./architectures/index.ts";
+import { checkSpec } from "./check.ts";
+import { merge } from "./merge.ts";
+import { check, describe } from "./schema/check.ts";
+import { specSchema } from "./schema.ts";
+import type { Json, Spec, SpecSource } from "./source.ts";
+
+/** The names of the built-in architectures. */
+export const architectureNames: readonly string[] = Object.keys(architectures);
+
+/**
+ * Reads a spec: a built-in name ("xlm_roberta"), the path or URL of a JSON file, or an object.
+ *
+ * Throws "spec/…" errors that name the file and the JSON path: for an unknown key, a wrong type, an unknown name in an
+ * expression, a dangling reference, a cycle.
+ *
+ * @example
+ * ```ts
+ * import { spec } from "onnxhub";
+ * const { source } = await spec.load("xlm_roberta");
+ * console.log(Object.keys(source.heads ?? {})); // [ "masked_lm", "text_classifier" ]
+ * ```
+ */
+export async function load(source: string | URL | object): Promise<Spec> {
+  if (source instanceof URL && source.protocol !== "file:") {
+    const response = await fetch(source);
+    if (!response.ok) throw unreadable(source.href, `HTTP status ${response.status}`);
+    return parseSpec(parseJson(await response.text(), source.href), source.href);
+  }
+  if (typeof source !== "string" && !(source instanceof URL)) return parseSpec(source, "<object>");
+  if (typeof source === "string" && Object.hasOwn(architectures, source)) return builtIn(source);
+  const path = source instanceof URL ? fileURLToPath(source) : source;
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  return parseSpec(parseJson(text, path), path);
+}
+
+/**
+ * Checks the JSON of a spec. `file` is its name in messages; a relative `extends` is looked up beside it.
+ *
+ * Throws as {@linkcode load} does.
+ */
+export function parseSpec(json: unknown, file: string): Spec {
+  return parseExtending(json, file, []);
+}
+
+/** `chain`: the files that extend this one. */
+function parseExtending(json: unknown, file: string, chain: readonly string[]): Spec {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new OnnxHubError("spec/value", "A spec must be an object", { path: file, expected: "a JSON object", found: describe(json) });
+  }
+  if ("expanded" in json) {
+    throw new OnnxHubError("spec/already-expanded", "This spec is expanded already", {
+      path: file,
+      remedy: "Use it as it is, or load its source.",
+    });
+  }
+  const { extends: base, ...own } = json as Record<string, Json>;
+  const source = base === undefined ? own : merge(parentOf(base, file, [...chain, file]).source as unknown as Json, own);
+  const spec: Spec = { file, source: check<SpecSource>(specSchema, source, { file, path: "" }) };
+  checkSpec(spec);
+  return spec;
+}
+
+function parentOf(base: Json, file: string, chain: readonly string[]): Spec {
+  if (typeof base !== "string") {
+    throw new OnnxHubError("spec/value", "Wrong value", {
+      path: `${file}: extends`,
+      expected: "a built-in name or a path",
+      found: describe(base),
+    });
+  }
+  const isBuiltIn = Object.hasOwn(architectures, base);
+  const path = isBuiltIn ? base : resolve(dirname(file.startsWith("file:") ? fileURLToPath(file) : file), base);
+  if (chain.some((link) => link === path || (!isBuiltIn && resolve(link) === path))) {
+    throw new OnnxHubError("spec/cycle", "The specs extend each other in a circle", {
+      path: `${file}: extends`,
+      found: [...chain, path].join(" → "),
+    });
+  }
+  if (isBuiltIn) return parseExtending(architectures[base], base, chain);
+  if (!existsSync(path)) {
+    const guess = nearest(base, architectureNames);
+    throw new OnnxHubError("spec/unreadable", `There is no spec \`${base}\` to extend`, {
+      path: `${file}: extends`,
+      expected: `a path, or one of ${architectureNames.join(", ")}`,
+      remedy: guess ? `Did you mean \`${guess}\`?` : undefined,
+    });
+  }
+  return parseExtending(parseJson(readFileSync(path, "utf8"), path), path, chain);
+}
+
+function builtIn(name: string): Spec {
+  return parseExtending(architectures[name], name, []);
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new OnnxHubError("spec/json", "This is no JSON", {
+      path: file,
+      found: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+}
+
+function unreadable(path: string, cause: unknown): OnnxHubError {
+  const guess = nearest(path, architectureNames);
+  return new OnnxHubError("spec/unreadable", `The spec cannot be read`, {
+    path,
+    expected: `a file, or one of ${architectureNames.join(", ")}`,
+    found: cause instanceof Error ? (cause as Error & { code?: string }).code ?? cause.message : String(cause),
+    remedy: guess ? `Did you mean \`${guess}\`?` : undefined,
+    cause: cause instanceof Error ? cause : undefined,
+  });
+}
