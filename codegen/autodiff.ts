@@ -3,13 +3,9 @@
 import { OnnxHubError } from "../errors.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
 import { formatShape, sameShape } from "./ir/dims.ts";
-import type { Node, Value } from "./ir/types.ts";
+import type { Value } from "./ir/types.ts";
 import { floats } from "./ops/checks.ts";
-import { ops } from "./ops/index.ts";
-import type { OpRule } from "./ops/rule.ts";
-
-/** A node's rule, its op's type forgotten: a node always goes with its own rule. */
-const ruleOf = (node: Node): OpRule<Node["op"]> => ops[node.op] as unknown as OpRule<Node["op"]>;
+import { ruleOf } from "./ops/rules.ts";
 
 /**
  * Adds the nodes that compute the gradients of `target` by each of `wrt`, times `seed` (of target's shape).
@@ -28,7 +24,7 @@ export function gradients(g: GraphBuilder, target: Value, seed: Value, wrt: read
   const nodes = [...g.nodes];
   const active = new Set(wrt);
   for (const node of nodes) {
-    if (ops[node.op].gradient === null || !node.inputs.some((input) => active.has(input))) continue;
+    if (ruleOf(node).gradient === null || !node.inputs.some((input) => active.has(input))) continue;
     for (const output of node.outputs) if (floats.includes(output.dtype)) active.add(output);
   }
   const parts = new Map<Value, Value[]>();

@@ -1,9 +1,9 @@
 /** A graph as the bytes of an ONNX model. */
 
 import { OnnxHubError } from "../../errors.ts";
-import type { Dim, DType, Graph, Node, NodeOf, OpName, Shape, Value } from "../ir/types.ts";
-import { ops } from "../ops/index.ts";
-import type { OnnxAttribute, OnnxEmitter, OpRule } from "../ops/rule.ts";
+import type { Dim, DType, Graph, Node, Shape, Value } from "../ir/types.ts";
+import type { OnnxAttribute, OnnxEmitter } from "../ops/rule.ts";
+import { ruleOf } from "../ops/rules.ts";
 import { tensorBytes } from "./bytes.ts";
 import { elementTypes, type NodeProto, type TensorProto, type ValueInfoProto, writeModel } from "./protobuf.ts";
 
@@ -95,7 +95,7 @@ class Emission implements OnnxEmitter {
     this.#node = node;
     const passes = node.op === "Constant" || node.op === "StopGradient";
     const outputs = node.outputs.map((value) => this.#names.get(value) ?? (passes ? "" : this.#named(value)));
-    (ops[node.op] as unknown as OpRule<OpName>).emit(this, node as unknown as NodeOf<OpName>, outputs);
+    ruleOf(node).emit(this, node, outputs);
   }
 
   /** The outputs that are inputs, or second names of one value. */

@@ -22,6 +22,16 @@ function emitZeros(emitter: OnnxEmitter, indices: Value, dtype: DType, shape: Sh
   return emitter.node("Expand", [emitter.cast(zero, dtype), emitter.shape(shape)])[0];
 }
 
+/** Rows [..., width] as [rows, width]. */
+function flattened(emitter: OnnxEmitter, updates: Value): string {
+  const { shape } = updates;
+  const width = shape[shape.length - 1];
+  const target = typeof width === "number"
+    ? emitter.constant("int64", [2], [-1, width])
+    : emitter.shape([sizeOf(shape.slice(0, -1)), width]);
+  return emitter.node("Reshape", [emitter.name(updates), target])[0];
+}
+
 const gather: OpRule<"Gather"> = {
   infer(inputs, { axis: anyAxis }) {
     requireInputs("Gather", inputs, 2);
@@ -139,12 +149,12 @@ const scatterRowsAdd: OpRule<"ScatterRowsAdd"> = {
   },
   emit(emitter, { inputs: [indices, updates, onto], outputs: [y] }, outputs) {
     const base = onto ? emitter.name(onto) : emitZeros(emitter, indices, y.dtype, y.shape);
-    const wide = indices.dtype === "int64" ? emitter.name(indices) : emitter.cast(emitter.name(indices), "int64");
-    const [column] = emitter.node("Reshape", [wide, emitter.constant("int64", [2], [-1, 1])]);
-    const width = y.shape[1];
-    const target = typeof width === "number" ? emitter.constant("int64", [2], [-1, width]) : emitter.shape([sizeOf(indices.shape), width]);
-    const [list] = updates.shape.length === 2 ? [emitter.name(updates)] : emitter.node("Reshape", [emitter.name(updates), target]);
-    emitter.node("ScatterND", [base, column, list], { reduction: string("add") }, outputs);
+    // ScatterND(add) would need no indices per element, but its threads race where indices repeat: sums get lost.
+    const column = emitter.constant("int64", [2], [-1, 1]);
+    const [rows] = emitter.node("Reshape", [emitter.name(indices), column]);
+    const [places] = emitter.node("Expand", [rows, emitter.shape([1, y.shape[1]])]);
+    const inputs = [base, places, updates.shape.length === 2 ? emitter.name(updates) : flattened(emitter, updates)];
+    emitter.node("ScatterElements", inputs, { axis: int(0), reduction: string("add") }, outputs);
   },
   gradient: (g, { inputs: [indices] }, [dy]) => [null, () => g.gather(dy!, indices), () => dy!],
   evaluate([indices, updates, onto], _, [{ shape }]) {
