@@ -139,7 +139,7 @@ export class MaskedLMMaskGenerator {
   }
 }
 
-/** `ceil(n · rate)`, in single precision as TensorFlow Text computes it: 0.15 · 20 is 3, not a hair more. */
+/** `ceil(n · rate)` in single precision, as TensorFlow Text computes it: 15 % of 100 tokens are 16. */
 function selectionCount(selectable: number, rate: number): number {
   return Math.min(selectable, Math.ceil(Math.fround(selectable * Math.fround(rate))));
 }

@@ -19,7 +19,7 @@ export const SEGMENTERS: Readonly<Record<Exclude<ModelType, "bpe">, (model: Sent
   word: (model) => {
     const lookup = new PieceLookup(model);
     return {
-      segment: (text, emit) => words(text, model.treatWhitespaceAsSuffix, (start, end) => emit(lookup.id(text, start, end), start, end)),
+      segment: (text, emit) => words(text, (start, end) => emit(lookup.id(text, start, end), start, end)),
     };
   },
   char: (model) => {
@@ -53,16 +53,15 @@ class PieceLookup {
   }
 }
 
-/** Words begin at a "▁", or with `suffix` end after one. */
-function words(text: Uint8Array, suffix: boolean, emit: (start: number, end: number) => void): void {
+/** A word begins at a "▁", in a model that puts spaces behind words too. */
+function words(text: Uint8Array, emit: (start: number, end: number) => void): void {
   let start = 0;
-  for (let at = 0; at < text.length; at += Math.max(1, characterSize(text[at]))) {
-    if (text[at] !== 0xe2 || text[at + 1] !== 0x96 || text[at + 2] !== 0x81) continue;
-    const cut = suffix ? at + 3 : at;
-    if (cut > start) emit(start, cut);
-    start = cut;
+  for (let at = 1; at <= text.length; at++) {
+    const cut = at === text.length || (text[at] === 0xe2 && text[at + 1] === 0x96 && text[at + 2] === 0x81);
+    if (!cut) continue;
+    emit(start, at);
+    start = at;
   }
-  if (start < text.length) emit(start, text.length);
 }
 
 /** Characters, or user-defined pieces where one begins. */

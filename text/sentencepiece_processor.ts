@@ -79,7 +79,10 @@ export class SentencePieceProcessor {
     const { type } = this.model;
     if (type === "bpe") {
       this.#kitoken ??= sentencePieceEncoder(this.#bytes, this.#path);
-      return this.#kitoken.encode(texts.map((text) => this.#normalizer.normalize(text)));
+      const { unknownId } = this.model;
+      const encoded = this.#kitoken.encode(texts.map((text) => this.#normalizer.normalize(text)));
+      // kitoken leaves a run of unknown pieces as it is.
+      return encoded.map((ids) => ids.filter((id, i) => id !== unknownId || ids[i - 1] !== unknownId));
     }
     this.#segmenter ??= SEGMENTERS[type](this.model);
     return texts.map((text) => this.#encodeOne(this.#segmenter!, text));

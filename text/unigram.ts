@@ -73,8 +73,8 @@ export class UnigramSegmenter implements Segmenter {
         end++;
         const id = trie.value(node);
         if (id < 0) continue;
-        const score = userDefined[id] === 0 ? scores[id] : Math.fround((end - start) * this.#largest) - 0.1;
-        const candidate = score + tillHere;
+        const score = userDefined[id] === 0 ? scores[id] : Math.fround(Math.fround((end - start) * this.#largest) - 0.1);
+        const candidate = Math.fround(score + tillHere);
         if (startsAt[end] < 0 || candidate > best[end]) {
           best[end] = candidate;
           startsAt[end] = start;
