@@ -40,9 +40,10 @@ export interface Engine {
   testBatch(batch: Batch): Promise<BatchResult>;
   /** Outputs, dropout off. With one output its name is the only key. */
   predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+  /** Copies, in the order of `weights`: training on doesn't change them. */
   getWeights(): Promise<readonly Tensor<"float32">[]>;
   setWeights(weights: readonly Tensor<"float32">[]): Promise<void>;
-  /** All that training goes on from: weights, optimizer slots and counters, the position in the random streams. */
+  /** All that training goes on from: weights, optimizer slots and counters, the learning rate, the position in the random streams. */
   saveState(path: string): Promise<void>;
   loadState(path: string): Promise<void>;
   /** Keras' `.weights.h5`. */
