@@ -50,7 +50,7 @@ export function encode(graph: Graph, options: EncodeOptions = {}): Uint8Array<Ar
     graph: {
       name: graph.name,
       nodes: emission.nodes,
-      initializers: [...weights, ...emission.constants],
+      initializers: [...weights, ...emission.usedConstants()],
       inputs,
       outputs: graph.outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape })),
     },
@@ -68,7 +68,7 @@ function requireKnown(name: string, shape: Shape): readonly number[] {
 /** The nodes and constants of a model in the making. */
 class Emission implements OnnxEmitter {
   readonly nodes: NodeProto[] = [];
-  readonly constants: TensorProto[] = [];
+  readonly #constants: TensorProto[] = [];
   readonly #graph: Graph;
   readonly #names = new Map<Value, string>();
   /** How many tensors asked for a name: who comes second gets a number. */
@@ -104,6 +104,12 @@ class Emission implements OnnxEmitter {
     for (const { name, value } of this.#graph.outputs) {
       if (this.#names.get(value) !== name) this.node("Identity", [this.name(value)], {}, [name]);
     }
+  }
+
+  /** The constants that nodes read: a value may be known by name and never asked for. */
+  usedConstants(): TensorProto[] {
+    const read = new Set(this.nodes.flatMap(({ inputs }) => inputs));
+    return this.#constants.filter(({ name }) => read.has(name));
   }
 
   #named(value: Value): string {
@@ -155,7 +161,7 @@ class Emission implements OnnxEmitter {
     if (known !== undefined) return known;
     const name = this.fresh(data.length <= 4 ? `${dtype}_${data.join("_")}` : `${dtype}_constant`);
     this.#constantNames.set(key, name);
-    this.constants.push({ name, dtype, shape, data: tensorBytes(dtype, data) });
+    this.#constants.push({ name, dtype, shape, data: tensorBytes(dtype, data) });
     return name;
   }
 

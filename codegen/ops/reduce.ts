@@ -27,7 +27,7 @@ function reduction<K extends Reduction>(
   allowed: readonly DType[],
   /** From the count, the elements one by one, and the result so far. */
   fold: { start: number; step: (total: number, x: number, count: number) => number },
-  /** From y and dy, both with the reduced axes kept as 1. */
+  /** From dy with the reduced axes kept as 1, x and y. */
   gradient: (g: GraphBuilder, dy: Value, x: Value, y: Value, axes: readonly number[]) => Value,
 ): OpRule<K> {
   return {
@@ -43,10 +43,9 @@ function reduction<K extends Reduction>(
       const list = emitter.constant("int64", [axes.length], axes);
       emitter.node(op, [emitter.name(x), list], { keepdims: int(keepDims ? 1 : 0) }, outputs);
     },
-    gradient: (g, { inputs: [x], outputs: [y], attributes: { axes } }, [dy]) => [() => {
-      const kept = keptShape(x.shape, axes);
-      return gradient(g, g.reshape(dy!, kept), x, g.reshape(y, kept), axes);
-    }],
+    gradient: (g, { inputs: [x], outputs: [y], attributes: { axes } }, [dy]) => [
+      () => gradient(g, g.reshape(dy!, keptShape(x.shape, axes)), x, y, axes),
+    ],
     evaluate([x], { axes }, [{ shape }]) {
       const kept = keptShape(x.shape, axes) as number[];
       const data = new Float64Array(kept.reduce((product, dim) => product * dim, 1)).fill(fold.start);
@@ -105,8 +104,8 @@ export const reductions = {
     (g, dy, x, _, axes) => g.expand(g.div(dy, countOf(g, x, axes)), x.shape),
   ),
   // The greatest share the gradient equally.
-  ReduceMax: reduction("ReduceMax", numbers, { start: -Infinity, step: Math.max }, (g, dy, x, y, axes) => {
-    const hit = g.cast(g.equal(x, y), x.dtype);
+  ReduceMax: reduction("ReduceMax", numbers, { start: -Infinity, step: (total, x) => Math.max(total, x) }, (g, dy, x, y, axes) => {
+    const hit = g.cast(g.equal(x, g.reshape(y, dy.shape)), x.dtype);
     return g.mul(hit, g.div(dy, g.sum(hit, axes, true)));
   }),
   CumSum: cumSum,
