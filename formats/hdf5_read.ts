@@ -76,7 +76,7 @@ class Reader implements Hdf5Reader {
 
   keys(group: string): string[] {
     const links = this.#links(this.#address(group), group);
-    if (!links) throw this.#structure.error("damaged", "Not a group", group, "a group", "a dataset");
+    if (!links) throw this.#structure.error("missing", "Not a group", group, "a group", "a dataset");
     return [...links.keys()];
   }
 
@@ -93,6 +93,7 @@ class Reader implements Hdf5Reader {
   dataset(path: string): Hdf5Dataset {
     const file = this.#file;
     const structure = this.#structure;
+    if (this.kind(path) === "group") throw structure.error("missing", "Not a dataset", path, "a dataset", "a group");
     const messages = structure.messages(this.#address(path), path);
     const info = describe(messages, path, structure, () => this.attributes(path).dtype);
     const itemSize = ELEMENT_SIZE[info.dtype];

@@ -16,6 +16,8 @@ export interface Hdf5Writer {
   dataset(path: string, shape: readonly number[], data: Hdf5Data): void;
   /** Finishes the file. Nothing is complete before. */
   close(): void;
+  /** Lets go of the file after an error; what was written of it is of no use. */
+  abandon(): void;
 }
 
 /** The part of h5wasm's module that is used here: its own classes copy whole datasets into the WebAssembly heap. */
@@ -126,6 +128,13 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
   const written = new Set<string>();
   let open = true;
 
+  const release = (): boolean => {
+    if (!open) return false;
+    open = false;
+    hdf5._free(buffer);
+    return true;
+  };
+
   const makeGroup = (path: string): void => {
     if (groups.has(path)) return;
     makeGroup(above(path));
@@ -191,10 +200,10 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
       }
     },
     close(): void {
-      if (!open) return;
-      open = false;
-      hdf5._free(buffer);
-      check("The file can't be finished", "", () => hdf5.close_file(file));
+      if (release()) check("The file can't be finished", "", () => hdf5.close_file(file));
+    },
+    abandon(): void {
+      if (release()) hdf5.close_file(file);
     },
   };
 }
