@@ -1,13 +1,14 @@
 /** Runs a kernel over typed arrays: scalars in float32 once a call, tensors tile by tile through a small WebAssembly memory. */
 
-import type { Graph, Node, Value } from "../../codegen/ir/types.ts";
+import { sameShape } from "../../codegen/ir/dims.ts";
+import type { Graph, Node, Shape, Value } from "../../codegen/ir/types.ts";
 import { ops } from "../../codegen/ops/index.ts";
 import type { ReferenceTensor } from "../../codegen/ops/rule.ts";
 import { type KernelCode, layout, lowerKernel, TILE } from "../../codegen/optimizers/kernel/lower.ts";
 import { type KernelPlan, type Pass, planKernel } from "../../codegen/optimizers/kernel/plan.ts";
 
 /** A compiled module with the views of its memory. */
-export interface KernelInstance {
+interface KernelInstance {
   readonly run: readonly ((count: number) => void)[];
   readonly floats: Float32Array;
   readonly scalars: Float32Array;
@@ -15,25 +16,41 @@ export interface KernelInstance {
   readonly sums: Float64Array;
 }
 
-/** An expression over tensors of one shape, compiled for the CPU. */
+/** Where a tensor's tile lies in the memory, in floats. */
+interface Tile {
+  readonly name: string;
+  readonly at: number;
+}
+
+/** Kernels by what they compute, so that weights of the same kind share one; null for what is no kernel. */
+export type KernelCache = Map<string, Kernel | null>;
+
+/** An expression over tensors of one shape, compiled for the CPU. It serves tensors of any length. */
 export class Kernel {
   readonly #plan: KernelPlan;
   readonly #instance: KernelInstance;
+  readonly #passes: readonly { readonly pass: Pass; readonly loads: readonly Tile[]; readonly stores: readonly Tile[] }[];
+  #lastScalars: readonly number[] | null = null;
+  /** The scalars that need no sum, as of the last run's scalar inputs. */
+  #known: ReadonlyMap<number, number> = new Map();
 
-  private constructor(plan: KernelPlan, instance: KernelInstance) {
+  private constructor(plan: KernelPlan) {
     this.#plan = plan;
-    this.#instance = instance;
+    this.#instance = instantiate(lowerKernel(plan), plan.passes.length);
+    const tiles = new Map(plan.tensors.map(({ name }, i) => [name, { name, at: (layout.tiles + layout.tileStride * i) / 4 }]));
+    const place = ({ name }: { readonly name: string }): Tile => tiles.get(name)!;
+    this.#passes = plan.passes.map((pass) => ({ pass, loads: pass.loads.map(place), stores: pass.stores.map(place) }));
   }
 
-  /** Compiles a graph, or returns null where it needs more than elementwise ops and whole sums; equal modules are compiled once. */
-  static compile(graph: Graph, shape: readonly number[], modules: Map<string, KernelInstance> = new Map()): Kernel | null {
+  /** Compiles a graph, or returns null where it needs more than elementwise ops and whole sums. */
+  static compile(graph: Graph, shape: readonly number[], cache: KernelCache = new Map()): Kernel | null {
+    const key = kernelKey(graph, shape);
+    const known = cache.get(key);
+    if (known !== undefined) return known;
     const plan = planKernel(graph, shape);
-    if (plan === null) return null;
-    const code = lowerKernel(plan);
-    const key = code.wasm.join();
-    const instance = modules.get(key) ?? instantiate(code, plan.passes.length);
-    modules.set(key, instance);
-    return new Kernel(plan, instance);
+    const kernel = plan && new Kernel(plan);
+    cache.set(key, kernel);
+    return kernel;
   }
 
   /**
@@ -42,45 +59,67 @@ export class Kernel {
    */
   run(tensors: Readonly<Record<string, Float32Array>>, scalars: Readonly<Record<string, number>>): Record<string, number> {
     const plan = this.#plan;
-    const known = new Map<number, number>();
-    for (const { id, name } of plan.scalarInputs) known.set(id, Math.fround(scalars[name]));
+    const known = new Map(this.#withoutSums(scalars));
     const length = plan.tensors.length > 0 ? tensors[plan.tensors[0].name].length : 0;
-    plan.passes.forEach((pass, index) => {
-      for (const node of plan.scalarNodes[index]) known.set(node.outputs[0].id, evaluateScalar(node, known));
-      this.#sweep(pass, this.#instance.run[index], tensors, length, known);
+    this.#passes.forEach(({ pass, loads, stores }, index) => {
+      this.#setScalars(pass, known);
+      const totals = this.#sweep(index, loads, stores, tensors, length, pass.sums.length);
+      pass.sums.forEach(({ node, mean }, i) => known.set(node.outputs[0].id, Math.fround(mean ? totals[i] / length : totals[i])));
+      for (const node of plan.scalarNodes[index + 1]) known.set(node.outputs[0].id, evaluateScalar(node, known));
     });
-    for (const node of plan.scalarNodes[plan.passes.length]) known.set(node.outputs[0].id, evaluateScalar(node, known));
     return Object.fromEntries(plan.scalarOutputs.map(({ name, value }) => [name, known.get(value.id)!]));
   }
 
-  #sweep(
-    pass: Pass,
-    run: (count: number) => void,
-    tensors: Readonly<Record<string, Float32Array>>,
-    length: number,
-    known: Map<number, number>,
-  ): void {
-    const { floats, scalars, conditions, sums } = this.#instance;
+  #withoutSums(scalars: Readonly<Record<string, number>>): ReadonlyMap<number, number> {
+    const { scalarInputs, scalarNodes } = this.#plan;
+    const values = scalarInputs.map(({ name }) => Math.fround(scalars[name]));
+    if (this.#lastScalars?.every((value, i) => Object.is(value, values[i]))) return this.#known;
+    const known = new Map(scalarInputs.map(({ id }, i) => [id, values[i]]));
+    for (const node of scalarNodes[0]) known.set(node.outputs[0].id, evaluateScalar(node, known));
+    this.#lastScalars = values;
+    return this.#known = known;
+  }
+
+  #setScalars(pass: Pass, known: ReadonlyMap<number, number>): void {
+    const { scalars, conditions } = this.#instance;
     pass.scalars.forEach((value: Value, i) => {
       if (value.dtype === "bool") conditions[i] = known.get(value.id) ? -1 : 0;
       else scalars[i] = known.get(value.id)!;
     });
-    const place = ({ name }: { readonly name: string }) => ({
-      data: tensors[name],
-      at: (layout.tiles + layout.tileStride * this.#plan.tensors.findIndex((tensor) => tensor.name === name)) / 4,
-    });
-    const loads = pass.loads.map(place);
-    const stores = pass.stores.map(place);
-    const totals = pass.sums.map(() => 0);
+  }
+
+  #sweep(
+    pass: number,
+    loads: readonly Tile[],
+    stores: readonly Tile[],
+    tensors: Readonly<Record<string, Float32Array>>,
+    length: number,
+    sums: number,
+  ): number[] {
+    const { run, floats, sums: partial } = this.#instance;
+    const totals: number[] = Array(sums).fill(0);
     for (let start = 0; start < length; start += TILE) {
       const count = Math.min(TILE, length - start);
-      for (const { data, at } of loads) floats.set(count === length ? data : data.subarray(start, start + count), at);
-      run(count);
-      for (const { data, at } of stores) data.set(floats.subarray(at, at + count), start);
-      for (let i = 0; i < totals.length; i++) totals[i] += sums[i];
+      for (const { name, at } of loads) floats.set(count === length ? tensors[name] : tensors[name].subarray(start, start + count), at);
+      run[pass](count);
+      for (const { name, at } of stores) tensors[name].set(floats.subarray(at, at + count), start);
+      for (let i = 0; i < sums; i++) totals[i] += partial[i];
     }
-    pass.sums.forEach(({ node, mean }, i) => known.set(node.outputs[0].id, Math.fround(mean ? totals[i] / length : totals[i])));
+    return totals;
   }
+}
+
+/** What a graph computes, whatever the length of its tensors. */
+function kernelKey(graph: Graph, shape: readonly number[]): string {
+  const form = (dims: Shape): string => dims.length === 0 ? "scalar" : sameShape(dims, shape) ? "tensor" : dims.join();
+  const axes = (node: Node): unknown => "axes" in node.attributes && node.attributes.axes.length === shape.length ? "all" : node.attributes;
+  return JSON.stringify([
+    graph.inputs.map(({ name, dtype, shape }) => [name, dtype, form(shape)]),
+    graph.nodes.map((
+      node,
+    ) => [node.op, axes(node), node.inputs.map(({ id }) => id), node.outputs.map(({ id, shape }) => [id, form(shape)])]),
+    graph.outputs.map(({ name, value }) => [name, value.id]),
+  ]);
 }
 
 /** A scalar node in float32: exact in double precision, then rounded once. */

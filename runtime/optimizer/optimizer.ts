@@ -1,31 +1,15 @@
 /** A running optimizer: applies gradients to weights in typed arrays, and keeps slots and counters as Keras does. */
 
-import type { Graph } from "../../codegen/ir/types.ts";
-import { encode } from "../../codegen/onnx/encode.ts";
-import {
-  accumulateGraph,
-  averageGraph,
-  NEXT,
-  scalarGraph,
-  scalarsOf,
-  slotsOf,
-  squaredNormGraph,
-  type StepSettings,
-  type StepWeight,
-  updateGraph,
-} from "../../codegen/optimizers/step.ts";
-import type { Slot } from "../../codegen/optimizers/types.ts";
+import { NEXT, scalarGraph, scalarsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { Backend, FeedTensor, Session } from "../backend.ts";
 import type { Optimizer } from "./config.ts";
-import { Kernel, type KernelInstance } from "./kernel.ts";
+import { Kernel, type KernelCache } from "./kernel.ts";
 import { checkedRate, kerasName } from "./options.ts";
+import { type OnnxUpdate, type PreparedWeight, prepareWeight, type TrainedWeight } from "./prepared_weight.ts";
+import { kerasVariables, type OptimizerVariable } from "./variables.ts";
 
-/** A weight to be trained. */
-export interface TrainedWeight {
-  readonly path: string;
-  readonly shape: readonly number[];
-}
+export type { OptimizerVariable, TrainedWeight };
 
 /** What a running optimizer is made from. */
 export interface OptimizerStateOptions {
@@ -40,16 +24,6 @@ export interface OptimizerStateOptions {
   readonly warn?: (message: string) => void;
 }
 
-/** A variable of the optimizer, as Keras lists it. */
-export interface OptimizerVariable {
-  /** Keras' path: `adam/dense_kernel_momentum`. Not always unique. */
-  readonly path: string;
-  readonly shape: readonly number[];
-  readonly dtype: "float32" | "int32";
-  /** The values; float32 ones are live, not a copy. */
-  readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
-}
-
 /** All that an optimizer goes on from. */
 export interface OptimizerSnapshot {
   /** Batches seen: Keras' raw counter. */
@@ -58,24 +32,6 @@ export interface OptimizerSnapshot {
   readonly learningRate: number | null;
   /** Slots, accumulators, averages (`path/momentum`) and scalars, by name. */
   readonly tensors: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
-}
-
-/** One weight with its slots and what updates it. */
-interface Entry {
-  readonly weight: StepWeight;
-  readonly slots: readonly Slot[];
-  readonly tensors: Record<string, Float32Array<ArrayBuffer>>;
-  readonly update: Kernel | OnnxUpdate;
-  readonly squaredNorm: Kernel | null;
-  readonly accumulate: Kernel | null;
-  readonly average: Kernel | null;
-}
-
-/** An update that a backend runs. */
-interface OnnxUpdate {
-  readonly graph: Graph;
-  readonly model: Uint8Array<ArrayBuffer>;
-  readonly key: string;
 }
 
 /**
@@ -98,7 +54,7 @@ interface OnnxUpdate {
 export class OptimizerState {
   readonly #optimizer: Optimizer;
   readonly #settings: StepSettings;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, PreparedWeight>();
   readonly #data: (path: string) => Float32Array<ArrayBuffer>;
   readonly #load?: Backend["load"];
   readonly #warn: (message: string) => void;
@@ -119,35 +75,9 @@ export class OptimizerState {
     this.#warn = warn;
     this.#rate = typeof optimizer.learningRate === "number" ? Math.fround(optimizer.learningRate) : 0;
     this.#scalars = Object.fromEntries(scalarsOf(this.#settings).map(({ name, initial }) => [name, Math.fround(initial)]));
-    const modules = new Map<string, KernelInstance>();
-    this.#scalarKernel = Kernel.compile(scalarGraph(this.#settings), [1], modules)!;
-    for (const weight of weights) this.#entries.set(weight.path, this.#entry(weight, modules));
-  }
-
-  #entry({ path, shape }: TrainedWeight, modules: Map<string, KernelInstance>): Entry {
-    const settings = this.#settings;
-    // A kernel tells scalars of the step from tensors by their rank.
-    const weight: StepWeight = {
-      path,
-      shape: shape.length === 0 ? [1] : shape,
-      excludedFromDecay: this.#optimizer.isExcludedFromWeightDecay(path),
-    };
-    const slots = slotsOf(settings, weight);
-    const tensors: Entry["tensors"] = {};
-    for (const { name, shape, initial } of slots) tensors[name] = filled(shape, initial);
-    if (settings.gradientAccumulationSteps !== null) tensors.accumulated = filled(shape, 0);
-    if (settings.useEma) tensors.average = filled(shape, 0);
-    const compile = (graph: Graph): Kernel => Kernel.compile(graph, weight.shape, modules)!;
-    const graph = updateGraph(settings, weight);
-    return {
-      weight,
-      slots,
-      tensors,
-      update: Kernel.compile(graph, weight.shape, modules) ?? onnxUpdate(graph),
-      squaredNorm: settings.clip?.by === "global_norm" ? compile(squaredNormGraph(settings, weight)) : null,
-      accumulate: settings.gradientAccumulationSteps !== null ? compile(accumulateGraph(settings, weight)) : null,
-      average: settings.useEma ? compile(averageGraph(weight)) : null,
-    };
+    const kernels: KernelCache = new Map();
+    this.#scalarKernel = Kernel.compile(scalarGraph(this.#settings), [1], kernels)!;
+    for (const weight of weights) this.#entries.set(weight.path, prepareWeight(weight, optimizer, kernels));
   }
 
   /** The paths of the trained weights, in order. */
@@ -218,7 +148,7 @@ export class OptimizerState {
     this.#batches++;
   }
 
-  #withGradients(gradients: ReadonlyMap<string, Float32Array>): [string, Entry][] {
+  #withGradients(gradients: ReadonlyMap<string, Float32Array>): [string, PreparedWeight][] {
     if (this.#disposed) throw new OnnxHubError("optimizer/disposed", "This optimizer was disposed of");
     for (const [path, { length }] of gradients) {
       const entry = this.#entries.get(path);
@@ -241,7 +171,10 @@ export class OptimizerState {
   }
 
   /** Everything that is computed once for all weights of an update. */
-  #stepScalars(entries: readonly [string, Entry][], gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Record<string, number> {
+  #stepScalars(
+    entries: readonly [string, PreparedWeight][],
+    gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>,
+  ): Record<string, number> {
     let squaredNorm = 0;
     for (const [path, { squaredNorm: kernel, tensors }] of entries) {
       if (kernel) squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}).squared_norm;
@@ -293,30 +226,13 @@ export class OptimizerState {
 
   /** The variables in Keras' order and under its paths: what its optimizer files hold. */
   get variables(): readonly OptimizerVariable[] {
-    const { name } = this.#optimizer;
-    const variables: OptimizerVariable[] = [{ path: `${name}/iteration`, shape: [], dtype: "int32", data: Int32Array.of(this.#batches) }];
-    const add = (path: string, shape: readonly number[], data: Float32Array<ArrayBuffer>): void => {
-      variables.push({ path, shape, dtype: "float32", data });
-    };
-    if (!this.hasSchedule) add(`${name}/learning_rate`, [], Float32Array.of(this.#rate));
-    const entries = [...this.#entries.values()];
-    for (const [key, suffix] of [["average", "average"], ["accumulated", "gradient_accumulator"]]) {
-      for (const { weight, tensors } of entries) {
-        if (tensors[key]) add(`${name}/${weight.path.replaceAll("/", "_")}_${suffix}`, weight.shape, tensors[key]);
-      }
-    }
-    const groups = new Set(entries.flatMap(({ slots }) => slots.map(({ group }) => group)));
-    for (const group of [...groups].sort()) {
-      for (const { weight: { path }, slots, tensors } of entries) {
-        const own = path.slice(path.lastIndexOf("/") + 1);
-        for (const slot of slots.filter((slot) => slot.group === group)) {
-          if (slot.placeholder) variables.push({ path: own, shape: [], dtype: "int32", data: Int32Array.of(0) });
-          else add(`${name}/${slot.unnamed ? own : `${path.replaceAll("/", "_")}_${slot.name}`}`, slot.shape, tensors[slot.name]);
-        }
-      }
-    }
-    for (const value of Object.values(this.#scalars)) add("variable", [], Float32Array.of(value));
-    return variables;
+    return kerasVariables({
+      name: this.#optimizer.name,
+      batches: this.#batches,
+      learningRate: this.hasSchedule ? null : this.#rate,
+      weights: [...this.#entries.values()],
+      scalars: this.#scalars,
+    });
   }
 
   /** A copy of all that training goes on from. */
@@ -374,14 +290,4 @@ export class OptimizerState {
     for (const session of this.#sessions.values()) await session.dispose();
     this.#sessions.clear();
   }
-}
-
-function filled(shape: readonly number[], value: number): Float32Array<ArrayBuffer> {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  return value === 0 ? data : data.fill(value);
-}
-
-function onnxUpdate(graph: Graph): OnnxUpdate {
-  const model = encode(graph);
-  return { graph, model, key: model.join() };
 }

@@ -193,6 +193,24 @@ const ownChecks: { readonly [K in OptimizerName]?: readonly Check[] } = {
     const what = "Argument `beta1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD";
     reject("Lion", "beta1", what, "a number above 0, at most 1", beta1);
   }],
+  Muon: [({ excludeLayers, nsSteps }) => {
+    if (!(Number.isInteger(nsSteps) && Number(nsSteps) >= 0)) {
+      reject("Muon", "nsSteps", "`nsSteps` must be an integer", "a whole number", nsSteps);
+    }
+    for (const pattern of excludeLayers as string[]) {
+      try {
+        new RegExp(pattern);
+      } catch (cause) {
+        const expected = "a regular expression";
+        throw new OnnxHubError("optimizer/option", "This is no pattern", {
+          path: "Muon.excludeLayers",
+          expected,
+          found: describe(pattern),
+          cause,
+        });
+      }
+    }
+  }],
   Ftrl: [
     ...["initialAccumulatorValue", "l1RegularizationStrength", "l2RegularizationStrength", "l2ShrinkageRegularizationStrength"].map(
       atLeastZero,

@@ -129,6 +129,8 @@ describe("bad options", () => {
     );
     assertError(() => new Ftrl({ learningRatePower: 0.5 }), "optimizer/option", "`learningRatePower` needs to be negative or zero");
     assertError(() => new Muon(loose({ excludeLayers: "dense" })), "optimizer/option", "a list of strings");
+    assertError(() => new Muon({ excludeLayers: ["dense("] }), "optimizer/option", "Muon.excludeLayers", '"dense("');
+    assertError(() => new Muon({ nsSteps: 2.5 }), "optimizer/option", "`nsSteps` must be an integer", "2.5");
     assertError(() => new RMSprop({ gradientAccumulationSteps: 1 }), "optimizer/option", "must be an integer >= 2");
     assertError(() => new RMSprop({ useEma: true, emaMomentum: 1.1 }), "optimizer/option", "range [0, 1]");
     assertError(() => new RMSprop({ useEma: true, emaOverwriteFrequency: 0.5 }), "optimizer/option", "integer >= 1");

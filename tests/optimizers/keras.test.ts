@@ -2,12 +2,16 @@
 
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import type { OptimizerName } from "../../codegen/optimizers/types.ts";
 import { OptimizerState } from "../../runtime/optimizer/optimizer.ts";
 import { wasmBackend } from "../../runtime/wasm.ts";
 import { gradientsOf, initialWeights, keras, type KerasCase, optimizerOf, worst } from "./keras_cases.ts";
 
 const backend = wasmBackend();
 const states: OptimizerState[] = [];
+
+/** Relative to the element, or to 0.1. Rules that go through matrices and means add up in another order than Keras' do. */
+const tolerances: { readonly [K in OptimizerName]?: number } = { Muon: 2e-6, Adafactor: 2e-6 };
 
 function begin(run: KerasCase): { state: OptimizerState; weights: Map<string, Float32Array<ArrayBuffer>> } {
   const weights = initialWeights();
@@ -29,12 +33,13 @@ describe("optimizers against Keras", () => {
   for (const [name, run] of Object.entries(keras.cases)) {
     it(`${name}: ${run.class} gives Keras' weights at each of six steps`, async () => {
       const { state, weights } = begin(run);
+      const tolerance = tolerances[run.class] ?? 3e-7;
       for (let step = 0; step < run.after.length; step++) {
         if (run.rates) assert.equal(state.learningRate, Math.fround(run.rates[step]));
         await state.apply(gradientsOf(step));
         keras.variables.forEach(({ path }, i) => {
           const difference = worst(weights.get(path)!, run.after[step][i], 0.1);
-          assert.ok(difference <= 2e-6, `${path} after step ${step + 1} is off by ${difference}`);
+          assert.ok(difference <= tolerance, `${path} after step ${step + 1} is off by ${difference}`);
         });
       }
       assert.equal(state.iterations, run.iterations);
@@ -45,7 +50,7 @@ describe("optimizers against Keras", () => {
       assert.deepEqual(variables, expected);
       if (run.finalized) {
         await state.finalizeWeights();
-        keras.variables.forEach(({ path }, i) => assert.ok(worst(weights.get(path)!, run.finalized![i], 0.1) <= 2e-6, path));
+        keras.variables.forEach(({ path }, i) => assert.ok(worst(weights.get(path)!, run.finalized![i], 0.1) <= tolerance, path));
       }
     });
   }

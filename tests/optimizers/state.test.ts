@@ -100,6 +100,7 @@ describe("a running optimizer", () => {
     await state.apply(ones());
     assert.ok(velocity.data[0] > 0);
     assert.deepEqual([...state.variables[0].data], [1]);
+    assert.deepEqual(state.variables.find(({ path }) => path === "adam/scale_momentum")!.shape, []);
   });
 
   it("gradients that don't fit are one error", async () => {

@@ -8,15 +8,26 @@ import { encodeModule, FunctionBody, type ImportedFunction, op, type SimdName, u
 /** Elements of a tensor that are worked on at a time: few enough that all tensors of a rule stay in the second-level cache. */
 export const TILE = 8192;
 
-/** Where a kernel's memory holds what, in bytes: scalars (4 bytes each), sums (8 bytes each), then the tiles. */
-export const layout = {
+/** Where a kernel's memory holds what, in bytes. */
+export interface KernelLayout {
+  /** Scalars, 4 bytes each. */
+  readonly scalars: number;
+  readonly scalarCapacity: number;
+  /** Sums, 8 bytes each. */
+  readonly sums: number;
+  readonly tiles: number;
+  readonly tileStride: number;
+}
+
+/** The layout of every kernel's memory. */
+export const layout: KernelLayout = {
   scalars: 0,
   scalarCapacity: 512,
   sums: 2048,
   tiles: 4096,
   // Not a multiple of 4096: stores to one tile would stall loads from the next.
   tileStride: TILE * 4 + 192,
-} as const;
+};
 
 /** A function of one element that WebAssembly lacks. */
 export type LaneFunction = (...x: number[]) => number;
