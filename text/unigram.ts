@@ -11,8 +11,8 @@ const UNKNOWN_PENALTY = 10;
 const FLOAT32_MIN = 1.1754943508222875e-38;
 
 /**
- * Cuts normalized text by a Unigram model (Kudo, 2018). The best path is found as SentencePiece finds it: candidates are added in double precision, kept in
- * single, and a later one must be strictly better. Which of two equal paths wins depends on that.
+ * Cuts normalized text by a Unigram model (Kudo, 2018). Of two paths with equal scores the one found first stays, and whether they are equal depends on the
+ * arithmetic: sums in single precision over the whole text, as in SentencePiece 0.2.2. kitoken sums within words, and so breaks some ties otherwise.
  */
 export class UnigramSegmenter implements Segmenter {
   readonly #trie: ByteTrie;
