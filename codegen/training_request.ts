@@ -16,12 +16,13 @@ export function trainingRequest({ name, head }: ExpandedSpec): Extract<CompileRe
       remedy: "Expand it with a `task`.",
     });
   }
-  const { loss, weighted_metrics } = head.compile;
-  const metrics = weighted_metrics.map(({ name, config }) => ({
+  const { loss, metrics: plain, weighted_metrics } = head.compile;
+  const labelled = (weighted: boolean) => ({ name, config }: typeof plain[number]) => ({
     name,
     config,
     label: typeof config.name === "string" ? config.name : metricRule({ name, config }).label,
-    weighted: true,
-  }));
+    weighted,
+  });
+  const metrics = [...plain.map(labelled(false)), ...weighted_metrics.map(labelled(true))];
   return { mode: "train", loss, metrics };
 }

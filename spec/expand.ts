@@ -10,7 +10,7 @@ import { canonical } from "./hash.ts";
 import { check } from "./schema/check.ts";
 import { plainValues } from "./schema/values.ts";
 import type { Json, SourceHead, SourceInput, SourceKerasObject, SourceTokenizer, Spec } from "./source.ts";
-import type { ExpandedHead, ExpandedInput, ExpandedSpec, ExpandedTokenizer } from "./types.ts";
+import type { ConfigValue, ExpandedHead, ExpandedInput, ExpandedSpec, ExpandedTokenizer } from "./types.ts";
 
 /** What to expand a spec for. */
 export interface ExpandOptions {
@@ -118,6 +118,7 @@ function expandHead(
   const part = expander.part(source, names, backboneOutputs[0], scope, place);
   const { dtype, shape, min = null, max = null } = source.labels;
   const labels = inside(place, "labels");
+  const compile = inside(place, "compile");
   return {
     task,
     config,
@@ -130,9 +131,12 @@ function expandHead(
       max: bound(max, scope, inside(labels, "max")),
     },
     compile: {
-      loss: kerasObject(source.compile.loss),
-      optimizer: kerasObject(source.compile.optimizer),
-      weighted_metrics: (source.compile.weighted_metrics ?? []).map(kerasObject),
+      loss: kerasObject(source.compile.loss, scope, inside(compile, "loss")),
+      optimizer: kerasObject(source.compile.optimizer, scope, inside(compile, "optimizer")),
+      metrics: (source.compile.metrics ?? []).map((metric, i) => kerasObject(metric, scope, inside(inside(compile, "metrics"), i))),
+      weighted_metrics: (source.compile.weighted_metrics ?? []).map((metric, i) =>
+        kerasObject(metric, scope, inside(inside(compile, "weighted_metrics"), i))
+      ),
     },
   };
 }
@@ -157,8 +161,8 @@ function bound(value: number | string | null, scope: Scope, place: Place): numbe
   return check(plainValues.nullable(plainValues.number), evaluateAll(value, scope, place), place);
 }
 
-function kerasObject({ name, config = {} }: SourceKerasObject): Required<SourceKerasObject> {
-  return { name, config };
+function kerasObject({ name, config = {} }: SourceKerasObject, scope: Scope, place: Place): Required<SourceKerasObject> {
+  return { name, config: evaluateAll(config as Json, scope, inside(place, "config")) as Record<string, ConfigValue> };
 }
 
 function expandTokenizer({ remap = "none", separators = 1, ...rest }: SourceTokenizer): ExpandedTokenizer {

@@ -75,7 +75,12 @@ export const specSchema: Schema = object({
       config: v.optional(config),
       inputs: v.optional(inputSchemas),
       labels: object({ dtype: v.picklist(["int32", "float32"]), shape: values.shape, min: bound, max: bound }),
-      compile: object({ loss: kerasObject, optimizer: kerasObject, weighted_metrics: v.optional(v.array(kerasObject)) }),
+      compile: object({
+        loss: kerasObject,
+        optimizer: kerasObject,
+        metrics: v.optional(v.array(kerasObject)),
+        weighted_metrics: v.optional(v.array(kerasObject)),
+      }),
     }),
   )),
   tokenizer: v.optional(v.nullable(tokenizer)),

@@ -123,6 +123,7 @@ export interface SourceBlock extends SourcePart {
 /** A loss, an optimizer or a metric by its Keras name. */
 export interface SourceKerasObject {
   readonly name: string;
+  /** Arguments; expressions see the head's configuration. */
   readonly config?: { readonly [argument: string]: ConfigValue };
 }
 
@@ -139,6 +140,7 @@ export interface SourceHead extends SourcePart {
   readonly compile: {
     readonly loss: SourceKerasObject;
     readonly optimizer: SourceKerasObject;
+    readonly metrics?: readonly SourceKerasObject[];
     readonly weighted_metrics?: readonly SourceKerasObject[];
   };
 }
@@ -184,6 +186,8 @@ export type SourceHuggingFaceWeight =
     readonly transform?: "none" | "transpose";
     readonly skip_rows?: number;
     readonly add_row?: string;
+    readonly add_row_aliases?: readonly string[];
+    readonly optional?: boolean;
   })
   | (SourceEntryCommon & { readonly weights: readonly SourceHuggingFaceWeight[] });
 
@@ -200,12 +204,14 @@ export interface SourceCheckpoints {
   };
   readonly huggingface?: {
     readonly model_type: string;
-    /** Their config key → ours. */
+    /** Their config key → ours; "a.b" is the key b of their object a. */
     readonly config: { readonly [theirs: string]: string };
     /** Their config key → what is added to its number. */
     readonly config_offsets?: { readonly [theirs: string]: number };
     /** Their config key → their value → ours. A value that is not listed is an error. */
     readonly config_values?: { readonly [theirs: string]: { readonly [value: string]: ConfigValue } };
+    /** By task: their config key → ours in the head's configuration. */
+    readonly head_config?: { readonly [task: string]: { readonly [theirs: string]: string } };
     readonly weights: readonly SourceHuggingFaceWeight[];
     /** By task: the weights of its head. */
     readonly heads?: { readonly [task: string]: readonly SourceHuggingFaceWeight[] };

@@ -238,6 +238,8 @@ export interface ExpandedHead extends ExpandedPart {
   readonly compile: {
     readonly loss: { readonly name: string; readonly config: Readonly<Record<string, ConfigValue>> };
     readonly optimizer: { readonly name: string; readonly config: Readonly<Record<string, ConfigValue>> };
+    /** Metrics that sample weights do not weigh. */
+    readonly metrics: readonly { readonly name: string; readonly config: Readonly<Record<string, ConfigValue>> }[];
     readonly weighted_metrics: readonly { readonly name: string; readonly config: Readonly<Record<string, ConfigValue>> }[];
   };
 }
@@ -301,6 +303,10 @@ export interface ExpandedHuggingFaceWeight {
   readonly skip_rows: number;
   /** A tensor whose row 0 is added to every row (RoBERTa's only token type). */
   readonly add_row?: string;
+  /** Other names of the tensor that is added. */
+  readonly add_row_aliases?: readonly string[];
+  /** It may be missing: then the weight keeps its initial value (BERT's pooler). */
+  readonly optional?: boolean;
 }
 
 /** How the weights are called in the files of others. */
@@ -324,12 +330,14 @@ export interface ExpandedCheckpoints {
   };
   readonly huggingface?: {
     readonly model_type: string;
-    /** Config key of theirs → ours. */
+    /** Config key of theirs → ours; "a.b" is the key b of their object a. */
     readonly config: Readonly<Record<string, string>>;
     /** Config key of theirs → what is added to its number (RoBERTa's two unused positions: -2). */
     readonly config_offsets?: Readonly<Record<string, number>>;
     /** Config key of theirs → their value → ours; a value that is not listed cannot be expressed. */
     readonly config_values?: Readonly<Record<string, Readonly<Record<string, ConfigValue>>>>;
+    /** By task: config key of theirs → ours in the head's configuration. */
+    readonly head_config?: Readonly<Record<string, Readonly<Record<string, string>>>>;
     readonly weights: readonly ExpandedHuggingFaceWeight[];
   };
 }

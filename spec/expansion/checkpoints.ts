@@ -56,7 +56,7 @@ function expandHuggingFace(source: HuggingFace, scope: Scope, head: TaskScope | 
   return {
     model_type: source.model_type,
     config: source.config,
-    ...defined({ config_offsets: source.config_offsets, config_values: source.config_values }),
+    ...defined({ config_offsets: source.config_offsets, config_values: source.config_values, head_config: source.head_config }),
     weights: [
       ...source.weights.flatMap((weight, i) => tensors(weight, scope, inside(inside(place, "weights"), i))),
       ...headWeights.flatMap((weight, i) => tensors(weight, head!.scope, inside(inside(place, `heads.${head!.task}`), i))),
@@ -67,7 +67,7 @@ function expandHuggingFace(source: HuggingFace, scope: Scope, head: TaskScope | 
 function tensors(entry: SourceHuggingFaceWeight, scope: Scope, place: Place): ExpandedHuggingFaceWeight[] {
   return repetitions(entry, scope, place).flatMap((each) => {
     if ("weights" in entry) return entry.weights.flatMap((weight, i) => tensors(weight, each, inside(inside(place, "weights"), i)));
-    const { weight, tensor, aliases, transform = "none", skip_rows = 0, add_row } = entry;
+    const { weight, tensor, aliases, transform = "none", skip_rows = 0, add_row, add_row_aliases, optional } = entry;
     return [{
       weight: text(weight, each, inside(place, "weight")),
       tensor: text(tensor, each, inside(place, "tensor")),
@@ -75,6 +75,8 @@ function tensors(entry: SourceHuggingFaceWeight, scope: Scope, place: Place): Ex
       transform,
       skip_rows,
       ...(add_row === undefined ? {} : { add_row: text(add_row, each, inside(place, "add_row")) }),
+      ...(add_row_aliases ? { add_row_aliases: texts(add_row_aliases, each, inside(place, "add_row_aliases")) } : {}),
+      ...defined({ optional }),
     }];
   });
 }

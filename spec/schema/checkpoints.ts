@@ -31,6 +31,8 @@ const tensorLeaf = object({
   transform: v.optional(v.picklist(["none", "transpose"])),
   skip_rows: v.optional(v.pipe(v.number(), v.integer("an integer of at least 0"), v.minValue(0, "an integer of at least 0"))),
   add_row: v.optional(template),
+  add_row_aliases: v.optional(v.array(template)),
+  optional: v.optional(v.boolean()),
 });
 const tensors = object({ ...entryCommon, weights: v.array(tensor) });
 
@@ -50,6 +52,7 @@ export const checkpoints: Schema = object({
     config: v.record(v.string(), identifier),
     config_offsets: v.optional(v.record(v.string(), v.number())),
     config_values: v.optional(v.record(v.string(), v.record(v.string(), configValue))),
+    head_config: v.optional(v.record(identifier, v.record(v.string(), identifier))),
     weights: v.array(tensor),
     heads: v.optional(v.record(identifier, v.array(tensor))),
   })),
