@@ -3,7 +3,7 @@
 import { OnnxHubError } from "../errors.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 import type { CompileRequest } from "./compile.ts";
-import { metricRule } from "./metrics.ts";
+import { type MetricConfig, metricRule } from "./metrics.ts";
 
 /**
  * The training request of the task's own loss and metrics, all weights trained.
@@ -16,13 +16,14 @@ export function trainingRequest({ name, head }: ExpandedSpec): Extract<CompileRe
       remedy: "Expand it with a `task`.",
     });
   }
-  const { loss, metrics: plain, weighted_metrics } = head.compile;
-  const labelled = (weighted: boolean) => ({ name, config }: typeof plain[number]) => ({
-    name,
-    config,
-    label: typeof config.name === "string" ? config.name : metricRule({ name, config }).label,
-    weighted,
-  });
-  const metrics = [...plain.map(labelled(false)), ...weighted_metrics.map(labelled(true))];
-  return { mode: "train", loss, metrics };
+  const { loss, metrics, weighted_metrics } = head.compile;
+  const labelled = (metric: Pick<MetricConfig, "name" | "config">, weighted: boolean): MetricConfig => {
+    const given = metric.config.name;
+    return { ...metric, label: typeof given === "string" ? given : metricRule(metric).label, weighted };
+  };
+  return {
+    mode: "train",
+    loss,
+    metrics: [...metrics.map((metric) => labelled(metric, false)), ...weighted_metrics.map((metric) => labelled(metric, true))],
+  };
 }
