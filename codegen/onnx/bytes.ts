@@ -17,6 +17,7 @@ export function halfBits(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const size = Math.abs(value);
   if (Number.isNaN(value)) return 0x7e00;
+  if (size === Infinity) return sign | 0x7c00;
   // The least exponent's step also serves the subnormals.
   const exponent = Math.max(Math.floor(Math.log2(size || 1e-30)), -14);
   const step = 2 ** (exponent - 10);

@@ -1,14 +1,13 @@
 /** Builds a graph again, node by node: how a pass replaces nodes. */
 
-import { GraphBuilder } from "../ir/builder.ts";
+import type { GraphBuilder } from "../ir/builder.ts";
 import type { Graph, Node, Value } from "../ir/types.ts";
 
 /** What becomes of a node, given its inputs in the new graph: the values that replace its outputs, or null: the node itself. */
 export type Replacement = (g: GraphBuilder, node: Node, inputs: readonly Value[]) => readonly Value[] | null;
 
-/** The graph with its nodes replaced, in the same order. Values are new, with new names; inputs and outputs keep theirs. */
-export function replay(graph: Graph, replacement: Replacement): Graph {
-  const g = new GraphBuilder(graph.name);
+/** The graph with its nodes replaced, in the same order, in an empty builder. Values are new; inputs and outputs keep their names. */
+export function replay(graph: Graph, g: GraphBuilder, replacement: Replacement): Graph {
   const values = new Map<Value, Value>();
   for (const input of graph.inputs) values.set(input, g.input(input.name, input.dtype, input.shape));
   for (const node of graph.nodes) {

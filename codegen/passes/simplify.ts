@@ -1,6 +1,6 @@
 /** Algebra that saves nodes: identities, small constants, moves that cancel, broadcasts that needn't be written out. */
 
-import type { GraphBuilder } from "../ir/builder.ts";
+import { GraphBuilder } from "../ir/builder.ts";
 import { broadcastShapes, sameShape } from "../ir/dims.ts";
 import type { Graph, Node, NodeOf, OpAttributes, OpName, Shape, Value } from "../ir/types.ts";
 import { ruleOf } from "../ops/rules.ts";
@@ -109,9 +109,9 @@ function folded(g: GraphBuilder, node: Node, inputs: readonly Value[]): Value | 
   return data.some(Number.isNaN) ? null : g.constant([...data], known, dtype);
 }
 
-/** The graph with fewer nodes to the same effect. */
-export function simplify(graph: Graph): Graph {
-  return replay(graph, (g, node, all) => {
+/** The graph with fewer nodes to the same effect, made by an empty builder. */
+export function simplify(graph: Graph, builder: GraphBuilder = new GraphBuilder(graph.name)): Graph {
+  return replay(graph, builder, (g, node, all) => {
     const inputs = withoutExpands(node, all, node.outputs[0].shape);
     const rule = rules[node.op] as Rules["Add"];
     const value = folded(g, node, inputs) ?? rule?.(g, inputs, node.attributes, node.outputs[0].shape) ?? null;
