@@ -170,7 +170,14 @@ function buildLoss(
 }
 
 /** Labels in the form that a metric wants them. */
-function labelsFor(g: GraphBuilder, wanted: MetricRule["labels"], labels: Value, given: LossRule["labels"], predictions: Value, metric: MetricConfig): Value {
+function labelsFor(
+  g: GraphBuilder,
+  wanted: MetricRule["labels"],
+  labels: Value,
+  given: LossRule["labels"],
+  predictions: Value,
+  metric: MetricConfig,
+): Value {
   if (wanted === given) return labels;
   if (wanted === "index") return g.argMax(labels);
   throw new OnnxHubError("metric/labels", `The metric ${metric.label} doesn't fit the loss: it needs labels of the predictions' shape`, {
@@ -185,6 +192,9 @@ function onesLike(g: GraphBuilder, x: Value): Value {
   return g.cast(g.greaterOrEqual(g.abs(x), 0), "float32");
 }
 
-function withDefaults(defaults: Readonly<Record<string, ConfigValue>>, given: Readonly<Record<string, ConfigValue>>): Record<string, ConfigValue> {
+function withDefaults(
+  defaults: Readonly<Record<string, ConfigValue>>,
+  given: Readonly<Record<string, ConfigValue>>,
+): Record<string, ConfigValue> {
   return { ...defaults, ...given };
 }

@@ -30,7 +30,13 @@ export interface MetricRule {
   readonly direction: "up" | "down";
   readonly result: MetricResult;
   /** (labels, predictions, weights of the label slots) → the two sums, scalars. */
-  build(g: GraphBuilder, labels: Value, predictions: Value, weights: Value, config: Readonly<Record<string, ConfigValue>>): { total: Value; count: Value };
+  build(
+    g: GraphBuilder,
+    labels: Value,
+    predictions: Value,
+    weights: Value,
+    config: Readonly<Record<string, ConfigValue>>,
+  ): { total: Value; count: Value };
 }
 
 /** Σ w·x and Σ w: the weighted mean of per-slot values. */
@@ -39,7 +45,12 @@ function weightedMean(g: GraphBuilder, values: Value, weights: Value): { total: 
 }
 
 /** A metric that is the mean of 1 and 0: hit or miss. */
-function hits(label: string, labels: MetricRule["labels"], defaults: MetricRule["defaults"], hit: (g: GraphBuilder, labels: Value, predictions: Value, config: Readonly<Record<string, ConfigValue>>) => Value): MetricRule {
+function hits(
+  label: string,
+  labels: MetricRule["labels"],
+  defaults: MetricRule["defaults"],
+  hit: (g: GraphBuilder, labels: Value, predictions: Value, config: Readonly<Record<string, ConfigValue>>) => Value,
+): MetricRule {
   return {
     label,
     defaults,

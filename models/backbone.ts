@@ -9,7 +9,7 @@ import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import { expand, type Spec } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { Model, type RunOptions } from "./model.ts";
-import { camelCase, configFrom, snakeCase } from "./options.ts";
+import { camelCase, configFrom, snakeName } from "./options.ts";
 import { loadBackbone, type LoadOptions, saveBackbone, type SaveOptions } from "./presets.ts";
 import { backboneSummary, type SummaryOptions } from "./summary.ts";
 
@@ -64,7 +64,12 @@ export class Backbone extends Model {
   constructor(spec: Spec, options: BackboneOptions & object) {
     const config = configFrom(`the backbone of ${spec.source.name}`, options, Object.keys(spec.source.config), BACKBONE_OPTIONS);
     const expanded = expand(spec, { config });
-    super(options.name ?? snakeName(expanded.checkpoints.kerashub?.backbone.class_name ?? `${spec.source.name}_backbone`), expanded, new Parameters(options.seed ?? 0), options);
+    super(
+      options.name ?? snakeName(expanded.checkpoints.kerashub?.backbone.class_name ?? `${spec.source.name}_backbone`),
+      expanded,
+      new Parameters(options.seed ?? 0),
+      options,
+    );
     this.spec = spec;
     this.config = Object.fromEntries(Object.entries(expanded.config).map(([key, { value }]) => [key, value]));
     this.trainable = options.trainable ?? true;
@@ -127,10 +132,3 @@ export class Backbone extends Model {
     return backboneSummary(this, options);
   }
 }
-
-/** `XLMRobertaBackbone` → `xlm_roberta_backbone`, as Keras names layers. */
-export function snakeName(className: string): string {
-  return className.replace(/(.)([A-Z][a-z0-9]+)/g, "$1_$2").replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
-}
-
-export { snakeCase };

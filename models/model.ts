@@ -5,7 +5,7 @@ import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendName } from "../runtime/backend.ts";
 import { openBackend } from "../runtime/backends.ts";
 import type { Parameters } from "../runtime/parameters.ts";
-import { type RunResult, ProgramRunner } from "../runtime/runner.ts";
+import { ProgramRunner, type RunResult } from "../runtime/runner.ts";
 import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 

@@ -3,6 +3,9 @@
 import { nearest, OnnxHubError } from "../errors.ts";
 import type { ConfigValue } from "../spec/types.ts";
 
+/** `XLMRobertaBackbone` → `xlm_roberta_backbone`, as Keras names layers. */
+export { snakeCase as snakeName } from "../presets/kerashub/weights.ts";
+
 /** `max_sequence_length` → `maxSequenceLength`. */
 export function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());

@@ -41,7 +41,11 @@ export function bindFeeds(program: Program, stage: number, run: RunInputs, param
   for (const input of inputs) {
     if (input.role === "label" && run.labels !== undefined) feeds[input.name] = bind(input, run.labels, symbols, program);
     if (input.role === "label" && run.labels === undefined) {
-      throw new OnnxHubError("data/missing-labels", "This needs labels", { path: "y", expected: formatShape(input.shape), remedy: "Give `y`." });
+      throw new OnnxHubError("data/missing-labels", "This needs labels", {
+        path: "y",
+        expected: formatShape(input.shape),
+        remedy: "Give `y`.",
+      });
     }
   }
   for (const input of inputs) {
@@ -100,7 +104,13 @@ function bind(input: ProgramInput, given: TensorLike, symbols: Record<string, nu
   if (value.shape.length !== input.shape.length) wrong();
   input.shape.forEach((dim, i) => {
     const size = value.shape[i];
-    if (size === 0) throw new OnnxHubError("data/empty", `${path} is empty`, { path, expected: formatShape(input.shape), found: formatShape(value.shape) });
+    if (size === 0) {
+      throw new OnnxHubError("data/empty", `${path} is empty`, {
+        path,
+        expected: formatShape(input.shape),
+        found: formatShape(value.shape),
+      });
+    }
     if (typeof dim === "number" ? dim !== size : (symbols[dim] ??= size) !== size) wrong();
     const limit = typeof dim === "string" ? program.limits[dim] : undefined;
     if (limit !== undefined && size > limit) {
@@ -162,7 +172,12 @@ function position(offset: number, shape: readonly number[]): number[] {
   return at;
 }
 
-function fillIn(input: Extract<ProgramInput, { role: "data" }>, run: RunInputs, all: readonly ProgramInput[], symbols: Record<string, number>): FeedTensor {
+function fillIn(
+  input: Extract<ProgramInput, { role: "data" }>,
+  run: RunInputs,
+  all: readonly ProgramInput[],
+  symbols: Record<string, number>,
+): FeedTensor {
   if (input.fill === "required") {
     const guess = nearest(input.name, Object.keys(run.x));
     throw new OnnxHubError("data/missing-input", `The input ${input.name} is missing`, {
@@ -194,7 +209,11 @@ function sampleWeights(input: ProgramInput, given: TensorLike | undefined, symbo
   return bind(input, value, symbols, program);
 }
 
-function dropoutMask(input: Extract<ProgramInput, { role: "dropout" }>, run: RunInputs, symbols: Readonly<Record<string, number>>): FeedTensor {
+function dropoutMask(
+  input: Extract<ProgramInput, { role: "dropout" }>,
+  run: RunInputs,
+  symbols: Readonly<Record<string, number>>,
+): FeedTensor {
   const shape = evaluateShape(input.shape, symbols);
   const data = new Uint8Array(shape.reduce((a, b) => a * b, 1));
   const { seed, step } = run.dropout ?? { seed: 0, step: 0 };

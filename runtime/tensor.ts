@@ -24,10 +24,22 @@ export interface Tensor<D extends TensorDType = TensorDType> {
 export type NestedArray = readonly (number | boolean | NestedArray)[];
 
 /** A typed array without a shape: one-dimensional. */
-export type NumericArray = Float32Array | Float64Array | Int32Array | Uint8Array | Uint32Array | Int8Array | Int16Array | Uint16Array | BigInt64Array;
+export type NumericArray =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint8Array
+  | Uint32Array
+  | Int8Array
+  | Int16Array
+  | Uint16Array
+  | BigInt64Array;
 
 /** What is taken wherever a tensor is wanted. */
-export type TensorLike = Tensor | NestedArray | NumericArray | { readonly data: ArrayLike<number | bigint | boolean>; readonly shape: readonly number[] };
+export type TensorLike = Tensor | NestedArray | NumericArray | {
+  readonly data: ArrayLike<number | bigint | boolean>;
+  readonly shape: readonly number[];
+};
 
 /** Whether a value is a tensor (anything with `data` and `shape`). */
 export function isTensor(value: unknown): value is Tensor {
@@ -109,7 +121,11 @@ function fill<D extends TensorDType>(dtype: D, from: ArrayLike<number>, path: st
   for (let i = 0; i < data.length; i++) {
     data[i] = at(i);
     if (data[i] !== at(i)) {
-      throw new OnnxHubError("data/integer", "Not a whole number", { path: `${path}[${i}]`, expected: "a 32-bit integer", found: String(from[i]) });
+      throw new OnnxHubError("data/integer", "Not a whole number", {
+        path: `${path}[${i}]`,
+        expected: "a 32-bit integer",
+        found: String(from[i]),
+      });
     }
   }
   return data as TensorData[D];

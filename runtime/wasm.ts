@@ -91,7 +91,9 @@ function fromOrt(value: ort.Tensor, label: string, name: string): FeedTensor {
 }
 
 function describe(feeds: Feeds): string {
-  return Object.entries(feeds).filter(([name]) => !name.includes("/")).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(", ");
+  return Object.entries(feeds).filter(([name]) => !name.includes("/")).map(([name, { shape }]) => `${name} [${shape.join(", ")}]`).join(
+    ", ",
+  );
 }
 
 function wrap(code: "backend/load" | "backend/run", what: string, error: unknown, inputs?: string): OnnxHubError {
@@ -99,7 +101,11 @@ function wrap(code: "backend/load" | "backend/run", what: string, error: unknown
   const memory = /^\d+$/.test(text) || /bad_alloc|out of memory|Failed to allocate/i.test(text);
   return new OnnxHubError(code, what, {
     found: memory ? `out of memory (${text})` : text,
-    remedy: memory ? "WebAssembly has 4 GiB: take a smaller batch, shorter sequences or a smaller model." : inputs ? `The inputs were ${inputs}.` : undefined,
+    remedy: memory
+      ? "WebAssembly has 4 GiB: take a smaller batch, shorter sequences or a smaller model."
+      : inputs
+      ? `The inputs were ${inputs}.`
+      : undefined,
     cause: error,
   });
 }

@@ -10,6 +10,7 @@ import { canonical } from "./hash.ts";
 import { check } from "./schema/check.ts";
 import { plainValues } from "./schema/values.ts";
 import type { Json, SourceHead, SourceInput, SourceKerasObject, SourceTokenizer, Spec } from "./source.ts";
+import { checkReferences } from "./weights.ts";
 import type { ConfigValue, ExpandedHead, ExpandedInput, ExpandedSpec, ExpandedTokenizer } from "./types.ts";
 
 /** What to expand a spec for. */
@@ -53,7 +54,7 @@ export function expand(spec: Spec | ExpandedSpec, options: ExpandOptions = {}): 
   const backbone = expander.part(source.backbone, Object.keys(inputs), null, scope, inside(root, "backbone"));
   const head = headOf(spec, options, scope);
   const expandedHead = head && expandHead(head, expander, inputs, Object.keys(backbone.outputs), inside(inside(root, "heads"), head.task));
-  return {
+  const expanded: ExpandedSpec = {
     expanded: true,
     name: source.name,
     description: source.description ?? "",
@@ -71,6 +72,8 @@ export function expand(spec: Spec | ExpandedSpec, options: ExpandOptions = {}): 
     tokenizer: source.tokenizer ? expandTokenizer(source.tokenizer) : null,
     checkpoints: expandCheckpoints(source.checkpoints ?? {}, scope, head, inside(root, "checkpoints")),
   };
+  checkReferences(expanded, file);
+  return expanded;
 }
 
 interface HeadScope extends TaskScope {

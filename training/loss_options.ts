@@ -169,23 +169,23 @@ const classes = {
   Huber,
   KLDivergence,
   CosineSimilarity,
-} as const satisfies Record<LossName, new () => Loss>;
+} as const satisfies Record<LossName, new (options?: LossOptions) => Loss>;
 
 /** Keras' short names beside the snake-case ones. */
 const ALIASES: Readonly<Record<string, LossName>> = { mse: "MeanSquaredError", mae: "MeanAbsoluteError", kld: "KLDivergence" };
 
-/** A loss from its class name, its Keras string (`"sparse_categorical_crossentropy"`, `"mse"`) or itself. */
-export function getLoss(loss: string | Loss): Loss {
+/** A loss from its class name, its Keras string (`"sparse_categorical_crossentropy"`, `"mse"`) with options, or itself. */
+export function getLoss(loss: string | Loss, options: object = {}): Loss {
   if (loss instanceof Loss) return loss;
   if (typeof loss === "function") {
     throw new OnnxHubError("loss/function", "A loss can't be a JavaScript function: it must be differentiated and run inside the graph", {
       path: "compile.loss",
-      expected: "a loss of `losses`, its name, or `new losses.Expression(\"mean(square(y_true - y_pred), axis=-1)\")`",
+      expected: 'a loss of `losses`, its name, or `new losses.Expression("mean(square(y_true - y_pred), axis=-1)")`',
       found: "a function",
     });
   }
   const name = ALIASES[loss] ?? (Object.keys(classes) as LossName[]).find((key) => key === loss || snakeCase(key) === loss);
-  if (name) return new classes[name]();
+  if (name) return new classes[name](options);
   const known = [...Object.keys(classes).map(snakeCase), ...Object.keys(ALIASES)];
   const guess = nearest(String(loss), known);
   throw new OnnxHubError("loss/unknown", "Unknown loss", {

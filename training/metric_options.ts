@@ -22,7 +22,13 @@ export class Metric {
   readonly result: MetricResult;
 
   /** Made by the subclasses. */
-  constructor(rule: MetricName | "Expression", config: MetricConfig["config"], name: string, direction: "up" | "down", result: MetricResult) {
+  constructor(
+    rule: MetricName | "Expression",
+    config: MetricConfig["config"],
+    name: string,
+    direction: "up" | "down",
+    result: MetricResult,
+  ) {
     this.name = name;
     this.description = { name: rule, config };
     this.direction = direction;
@@ -65,7 +71,9 @@ export const Precision: MetricClass<MetricOptions & { thresholds?: number }> = m
 /** True positives over actual positives. */
 export const Recall: MetricClass<MetricOptions & { thresholds?: number }> = metricClass("Recall");
 /** Mean cross-entropy of class indices. */
-export const SparseCategoricalCrossentropy: MetricClass<FromLogits & { ignoreClass?: number | null }> = metricClass("SparseCategoricalCrossentropy");
+export const SparseCategoricalCrossentropy: MetricClass<FromLogits & { ignoreClass?: number | null }> = metricClass(
+  "SparseCategoricalCrossentropy",
+);
 /** Mean cross-entropy of one-hot labels. */
 export const CategoricalCrossentropy: MetricClass<FromLogits & { labelSmoothing?: number }> = metricClass("CategoricalCrossentropy");
 /** Mean cross-entropy of yes-or-no labels. */
@@ -119,8 +127,8 @@ const ACCURACY: Readonly<Record<string, MetricName>> = {
   BinaryCrossentropy: "BinaryAccuracy",
 };
 
-/** A metric from its class name, its Keras string, `"accuracy"` (by the loss) or itself. */
-export function getMetric(metric: string | Metric, loss: string): Metric {
+/** A metric from its class name, its Keras string, `"accuracy"` (by the loss) with options, or itself. */
+export function getMetric(metric: string | Metric, loss: string, options: object = {}): Metric {
   if (metric instanceof Metric) return metric;
   if (typeof metric === "function") {
     throw new OnnxHubError("metric/function", "A metric can't be a JavaScript function: it is computed inside the graph", {
@@ -134,7 +142,7 @@ export function getMetric(metric: string | Metric, loss: string): Metric {
     return new classes[rule]({ name: metric });
   }
   const name = ALIASES[metric] ?? (Object.keys(classes) as MetricName[]).find((key) => key === metric || snakeCase(key) === metric);
-  if (name) return new classes[name]();
+  if (name) return new classes[name](options);
   const known = ["accuracy", ...Object.keys(classes).map(snakeCase), ...Object.keys(ALIASES)];
   const guess = nearest(String(metric), known);
   throw new OnnxHubError("metric/unknown", "Unknown metric", {

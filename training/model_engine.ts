@@ -105,7 +105,9 @@ export class ModelEngine implements Engine {
     }
     const previous = this.#training;
     const program = this.#program({ mode: "train", ...setup, trainable: wanted });
-    const reached = new Set(program.stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])));
+    const reached = new Set(
+      program.stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])),
+    );
     const optimizer = new OptimizerState({
       optimizer: setup.optimizer,
       weights: wanted.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
@@ -145,7 +147,9 @@ export class ModelEngine implements Engine {
   /** Copies of all weights, in order. */
   getWeights(): Promise<readonly Tensor<"float32">[]> {
     const { parameters } = this.#options;
-    return Promise.resolve(this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() })));
+    return Promise.resolve(
+      this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() })),
+    );
   }
 
   /** Replaces all weights. */

@@ -19,7 +19,11 @@ const WEIGHTS = "weights/";
 const OPTIMIZER = "optimizer/";
 
 /** Writes a state; the file is there whole or not at all. */
-export async function writeState(path: string, { weights, optimizer, batches }: TrainingState, infos: readonly WeightInfo[]): Promise<void> {
+export async function writeState(
+  path: string,
+  { weights, optimizer, batches }: TrainingState,
+  infos: readonly WeightInfo[],
+): Promise<void> {
   const entry = (name: string, data: Float32Array, shape: readonly number[]): SafetensorsEntry => ({ name, data, shape, dtype: "float32" });
   const entries = [
     ...infos.map(({ path, shape }) => entry(WEIGHTS + path, weights.get(path)!, shape)),
@@ -72,5 +76,9 @@ function counters(path: string, text: string | undefined): Counters {
   } catch {
     // Falls through to the one error below.
   }
-  throw new OnnxHubError("training/state", "This file holds no training state", { path, expected: "counters in the metadata", found: String(text) });
+  throw new OnnxHubError("training/state", "This file holds no training state", {
+    path,
+    expected: "counters in the metadata",
+    found: String(text),
+  });
 }

@@ -39,9 +39,7 @@ function known(dim: Dim | undefined, x: Value, g: GraphBuilder): number {
 /** The rules; a layer without one is a type error. */
 export const layerRules: LayerRules = {
   embedding(layer, { g, value, weight, expression }) {
-    const table = layer.table
-      ? expression(layer.table)
-      : weight("embeddings", [layer.vocabulary_size, layer.dim], layer.initializer);
+    const table = layer.table ? expression(layer.table) : weight("embeddings", [layer.vocabulary_size, layer.dim], layer.initializer);
     return g.gather(table, value(layer.in.ids)); // [..., dim]
   },
 
@@ -50,7 +48,10 @@ export const layerRules: LayerRules = {
     const { units, contract } = layer;
     const lead = x.shape.slice(0, x.shape.length - contract);
     if (lead.length + contract !== x.shape.length || x.shape.length < contract) {
-      throw new OnnxHubError("codegen/shape", `A dense layer that contracts ${contract} axes got too few`, { path: g.scope, found: formatShape(x.shape) });
+      throw new OnnxHubError("codegen/shape", `A dense layer that contracts ${contract} axes got too few`, {
+        path: g.scope,
+        found: formatShape(x.shape),
+      });
     }
     const inner = x.shape.slice(lead.length).map((dim) => known(dim, x, g));
     const width = inner.reduce((a, b) => a * b, 1);

@@ -1,0 +1,24 @@
+/** The model classes: KerasHub's names, and the base classes that dispatch to them. */
+
+import "./base_classes.ts";
+
+export { Backbone, type BackboneOptions } from "./backbone.ts";
+export { CausalLM, type CausalLMOptions } from "./causal_lm.ts";
+export { fromSpec, type FromSpecOptions } from "./from_spec.ts";
+export * from "./generated/index.ts";
+export { type FilledMask, type FillMaskOptions, MaskedLM, type MaskedLMOptions } from "./masked_lm.ts";
+export { Model, type RunOptions } from "./model.ts";
+export {
+  CausalLMPreprocessor,
+  type CausalLMPreprocessorOptions,
+  MaskedLMPreprocessor,
+  type MaskedLMPreprocessorOptions,
+  type PreprocessedBatch,
+  Preprocessor,
+  type PreprocessorOptions,
+  TextClassifierPreprocessor,
+  type TextClassifierPreprocessorOptions,
+} from "./preprocessor.ts";
+export { type CompileOptions, Task, type TaskOptions } from "./task.ts";
+export { TextClassifier, type TextClassifierOptions } from "./text_classifier.ts";
+export { Tokenizer, type TokenizerOptions } from "./tokenizer.ts";

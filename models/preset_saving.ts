@@ -1,0 +1,169 @@
+/** Writes models as KerasHub's preset directories. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { OnnxHubError } from "../errors.ts";
+import type { JsonObject, JsonValue } from "../formats/json.ts";
+import { JsonFloat } from "../formats/json.ts";
+import {
+  backboneObject,
+  type KerasObject,
+  preprocessorObject,
+  presetMetadata,
+  taskObject,
+  tokenizerObject,
+  typedConfig,
+} from "../presets/kerashub/config.ts";
+import { PRESET_FILES, savePresetDirectory, writePresetJson } from "../presets/kerashub/directory.ts";
+import { hash, type Spec } from "../spec/index.ts";
+import type { Backbone } from "./backbone.ts";
+import { builtInSpec } from "./built_in.ts";
+import { checkOptions } from "./options.ts";
+import type { Preprocessor } from "./preprocessor.ts";
+import { registeredArchitectures } from "./registry.ts";
+import type { Task } from "./task.ts";
+import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
+import { kerasCheckpoint, writeFrom, writeTaskWeights } from "./weight_files.ts";
+
+/** What `saveToPreset` takes. */
+export interface SaveOptions {
+  /** The date that goes into metadata.json; default now. */
+  date?: Date;
+}
+
+/** KerasHub's arguments of each tokenizer, as its config has them. */
+const TOKENIZER_CONFIG: Readonly<Record<ReturnType<typeof tokenizerOf>["type"], (tokenizer: Tokenizer) => JsonObject>> = {
+  sentencepiece: () => ({ proto: null, sequence_length: null, add_bos: false, add_eos: false }),
+  wordpiece: (tokenizer) => ({
+    vocabulary: null,
+    sequence_length: null,
+    lowercase: tokenizerOf(tokenizer.spec).lowercase ?? false,
+    strip_accents: tokenizerOf(tokenizer.spec).lowercase ?? false,
+    split: true,
+    suffix_indicator: "##",
+    oov_token: "[UNK]",
+    special_tokens: null,
+    special_tokens_in_strings: false,
+  }),
+  bpe: () => ({ sequence_length: null, add_prefix_space: false, unsplittable_tokens: null }),
+};
+
+/** Which of a preprocessor's numbers Python holds as floats. */
+const FLOATS: ReadonlySet<string> = new Set(["mask_selection_rate", "mask_token_rate", "random_token_rate"]);
+
+/** A spec that was changed is no architecture of KerasHub's: its weights under KerasHub's names would load as something else. */
+function assertExpressible(spec: Spec): void {
+  const { name } = spec.source;
+  if (!registeredArchitectures().includes(name) || hash(spec.source) === hash(builtInSpec(name).source)) return;
+  const standard = builtInSpec(name).source;
+  const changed = Object.keys({ ...standard, ...spec.source }).find((key) =>
+    hash(standard[key as keyof typeof standard] ?? null) !== hash(spec.source[key as keyof typeof standard] ?? null)
+  );
+  throw new OnnxHubError("preset/inexpressible", `This model is a variant of ${name}, which KerasHub can't express`, {
+    path: `${spec.file}: ${changed}`,
+    expected: `the built-in spec ${name}`,
+    found: "another",
+    remedy: "Keep the spec, save the weights with `saveWeights`, and load both with `models.fromSpec` and `loadWeights`.",
+  });
+}
+
+function configObject(backbone: Backbone): KerasObject {
+  assertExpressible(backbone.spec);
+  return backboneObject(kerasCheckpoint(backbone).backbone, backbone.name, typedConfig(backbone.expanded.config));
+}
+
+async function writeBackbone(directory: string, backbone: Backbone, date: Date): Promise<void> {
+  const config = configObject(backbone);
+  writePresetJson(directory, PRESET_FILES.config, config);
+  const tasks = Object.keys(kerasCheckpointTasks(backbone)).map((task) => TASK_NAMES[task] ?? task);
+  writePresetJson(directory, PRESET_FILES.metadata, presetMetadata(backbone.countParams(), tasks, date));
+  await writeFrom(backbone, join(directory, PRESET_FILES.weights), kerasCheckpoint(backbone).groups, backbone.weights, {
+    root: backbone.name,
+  });
+}
+
+/** KerasHub's names of the tasks. */
+const TASK_NAMES: Readonly<Record<string, string>> = { masked_lm: "MaskedLM", text_classifier: "TextClassifier", causal_lm: "CausalLM" };
+
+function kerasCheckpointTasks(backbone: Backbone): Readonly<Record<string, unknown>> {
+  return backbone.spec.source.checkpoints?.kerashub?.tasks ?? {};
+}
+
+/** See `Backbone.saveToPreset`. */
+export async function saveBackbone(backbone: Backbone, directory: string, options: SaveOptions): Promise<void> {
+  checkOptions("saveToPreset", options, ["date"]);
+  await savePresetDirectory(
+    directory,
+    { weights: true, task: false },
+    (temporary) => writeBackbone(temporary, backbone, options.date ?? new Date()),
+  );
+}
+
+function tokenizerConfig(tokenizer: Tokenizer): KerasObject {
+  const type = tokenizer.spec.source.checkpoints?.kerashub?.tokenizer;
+  if (!type) {
+    throw new OnnxHubError("preset/no-format", "The spec doesn't say what KerasHub calls this tokenizer", {
+      path: `${tokenizer.spec.file}: checkpoints.kerashub.tokenizer`,
+    });
+  }
+  return tokenizerObject(type, tokenizer.kerasName, TOKENIZER_CONFIG[tokenizerOf(tokenizer.spec).type](tokenizer));
+}
+
+function writeTokenizer(directory: string, tokenizer: Tokenizer): void {
+  writePresetJson(directory, PRESET_FILES.tokenizer, tokenizerConfig(tokenizer));
+  const assets = join(directory, PRESET_FILES.tokenizerAssets);
+  mkdirSync(assets, { recursive: true });
+  for (const [name, bytes] of Object.entries(tokenizer.text.assets())) writeFileSync(join(assets, name), bytes);
+}
+
+function preprocessorConfig(preprocessor: Preprocessor): KerasObject {
+  const { spec } = preprocessor.tokenizer;
+  const type = spec.source.checkpoints?.kerashub?.tasks?.[preprocessor.task]?.preprocessor;
+  if (!type) {
+    throw new OnnxHubError("preset/no-format", "The spec doesn't say what KerasHub calls this preprocessor", {
+      path: `${spec.file}: checkpoints.kerashub.tasks.${preprocessor.task}.preprocessor`,
+    });
+  }
+  const config = Object.fromEntries(
+    Object.entries(preprocessor.getConfig()).map((
+      [key, value],
+    ) => [key, FLOATS.has(key) ? new JsonFloat(Number(value)) : value as JsonValue]),
+  );
+  return preprocessorObject(type, preprocessor.kerasName, tokenizerConfig(preprocessor.tokenizer), config);
+}
+
+function writePreprocessor(directory: string, preprocessor: Preprocessor): void {
+  writePresetJson(directory, PRESET_FILES.preprocessor, preprocessorConfig(preprocessor));
+  writeTokenizer(directory, preprocessor.tokenizer);
+}
+
+/** See `Tokenizer.saveToPreset`. */
+export async function saveTokenizer(tokenizer: Tokenizer, directory: string): Promise<void> {
+  await savePresetDirectory(directory, { weights: false, task: false }, (temporary) => writeTokenizer(temporary, tokenizer));
+}
+
+/** See `Preprocessor.saveToPreset`. */
+export async function savePreprocessor(preprocessor: Preprocessor, directory: string): Promise<void> {
+  await savePresetDirectory(directory, { weights: false, task: false }, (temporary) => writePreprocessor(temporary, preprocessor));
+}
+
+/** See `Task.saveToPreset`. */
+export async function saveTask(task: Task, directory: string, options: SaveOptions): Promise<void> {
+  checkOptions("saveToPreset", options, ["date"]);
+  const { backbone, preprocessor } = task;
+  const head = task.expanded.head!;
+  const type = kerasCheckpoint(task).tasks[head.task];
+  if (!type) {
+    throw new OnnxHubError("preset/no-format", "The spec doesn't say what KerasHub calls this task", {
+      path: `${backbone.spec.file}: checkpoints.kerashub.tasks.${head.task}`,
+    });
+  }
+  const parts = { backbone: configObject(backbone), preprocessor: preprocessor && preprocessorConfig(preprocessor) };
+  const object = taskObject(type, task.name, parts, typedConfig(head.config));
+  await savePresetDirectory(directory, { weights: true, task: true }, async (temporary) => {
+    await writeBackbone(temporary, backbone, options.date ?? new Date());
+    writePresetJson(temporary, PRESET_FILES.task, object);
+    if (task.weights.some(({ part }) => part === "head")) await writeTaskWeights(task, join(temporary, PRESET_FILES.taskWeights));
+    if (preprocessor) writePreprocessor(temporary, preprocessor);
+  });
+}

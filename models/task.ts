@@ -1,0 +1,392 @@
+/** Tasks: a backbone with a head, compiled, trained, evaluated and used. KerasHub's `Task` over Keras' `Model`. */
+
+import { compile } from "../codegen/compile.ts";
+import { lowerModel } from "../codegen/lowering/model.ts";
+import type { Program, WeightInfo } from "../codegen/program.ts";
+import { OnnxHubError } from "../errors.ts";
+import { getOptimizer, type Optimizer } from "../runtime/optimizer/config.ts";
+import { Parameters } from "../runtime/parameters.ts";
+import type { TensorLike } from "../runtime/tensor.ts";
+import { expand } from "../spec/index.ts";
+import type { ConfigValue } from "../spec/types.ts";
+import type { History } from "../training/callbacks/history.ts";
+import type { Logs } from "../training/callbacks/callback.ts";
+import type { TrainingContext } from "../training/context.ts";
+import type { ClassWeight, Rows } from "../training/data.ts";
+import { evaluate } from "../training/evaluate.ts";
+import { fit } from "../training/fit.ts";
+import { getLoss, type Loss } from "../training/loss_options.ts";
+import { getMetric, type Metric } from "../training/metric_options.ts";
+import { ModelEngine } from "../training/model_engine.ts";
+import { predictOnBatch, testOnBatch, trainOnBatch } from "../training/on_batch.ts";
+import type { EvaluateOptions, FitOptions, PredictOptions } from "../training/options.ts";
+import { predict, type Predictions } from "../training/predict.ts";
+import type { Backbone } from "./backbone.ts";
+import { Model, type RunOptions } from "./model.ts";
+import { camelCase, checkOptions, configFrom, snakeName } from "./options.ts";
+import type { Preprocessor } from "./preprocessor.ts";
+import { classesOf } from "./registry.ts";
+import { type LoadOptions, loadTask, type SaveOptions, saveTask } from "./presets.ts";
+import { type SummaryOptions, taskSummary } from "./summary.ts";
+import { loadTaskWeights, loadWeightsFile, saveTaskWeights, saveWeightsFile } from "./weight_files.ts";
+
+/** What `compile` takes; left out or `"auto"`: what the task's spec says, as in KerasHub. */
+export interface CompileOptions {
+  /** An optimizer of `optimizers`, or Keras' name for it (`"adam"`). */
+  optimizer?: "auto" | (string & Record<never, never>) | Optimizer;
+  /** A loss of `losses`, or Keras' name for it. */
+  loss?: "auto" | (string & Record<never, never>) | Loss;
+  /** Metrics that sample weights don't weigh. */
+  metrics?: readonly (string | Metric)[];
+  /** Metrics that sample weights weigh. */
+  weightedMetrics?: "auto" | readonly (string | Metric)[];
+}
+
+const COMPILE_OPTIONS = ["optimizer", "loss", "metrics", "weightedMetrics"];
+
+/** What every task takes beside its head's own configuration. */
+export interface TaskOptions extends Pick<RunOptions, "seed"> {
+  /** The backbone; its weights are shared, not copied. */
+  backbone: Backbone;
+  /** Texts to inputs; null or left out: inputs are numbers. */
+  preprocessor?: Preprocessor | null;
+  /** Whether the task is compiled with what its spec says; default true. */
+  compile?: boolean;
+  /** Default Keras' automatic name: `xlm_roberta_masked_lm`. */
+  name?: string;
+}
+
+const TASK_OPTIONS = ["backbone", "preprocessor", "compile", "name", "seed"];
+
+/** A task's class, as `fromPreset` is called on it. */
+export interface TaskClass<T extends Task> {
+  // The options of the generated classes differ; that they fit their own spec is checked when they run.
+  // deno-lint-ignore no-explicit-any
+  new (options: any): T;
+  readonly architecture: string | null;
+  readonly task: string | null;
+}
+
+/** What was settled by the last `compile`. */
+interface Compilation {
+  readonly loss: Loss;
+  readonly optimizer: Optimizer;
+  readonly metrics: readonly { readonly metric: Metric; readonly weighted: boolean }[];
+}
+
+/** A model for a task. Source: keras_hub.models.Task, keras.Model. */
+export class Task extends Model {
+  /** The spec's name in the generated classes; null in those that take any backbone. */
+  static readonly architecture: string | null = null;
+  /** The spec's name of the task; null in the base class. */
+  static readonly task: string | null = null;
+
+  /** The backbone. */
+  readonly backbone: Backbone;
+  /** Texts to inputs, or null. */
+  preprocessor: Preprocessor | null;
+  /** The head's hyperparameters, under their names in the spec. */
+  readonly config: Readonly<Record<string, ConfigValue>>;
+  readonly #weights: readonly WeightInfo[];
+  #compilation: Compilation | null = null;
+  #engine: ModelEngine | null = null;
+
+  /** A task over a backbone; the head's own configuration in camelCase among the options. */
+  constructor(options: TaskOptions) {
+    const { backbone, name } = options;
+    const { task, architecture } = new.target;
+    if (task === null) {
+      throw new OnnxHubError("model/abstract", "`Task` is no task in particular", {
+        remedy: "Use a task's class, such as `models.MaskedLM`.",
+      });
+    }
+    if (!backbone?.spec) {
+      throw new OnnxHubError("model/backbone", `A task needs a backbone`, { path: `${new.target.name}.backbone`, found: typeof backbone });
+    }
+    const { source } = backbone.spec;
+    if (architecture !== null && source.name !== architecture) {
+      throw new OnnxHubError("model/backbone", "This backbone is of another architecture", {
+        path: `${new.target.name}.backbone`,
+        expected: architecture,
+        found: source.name,
+      });
+    }
+    const taskConfig = configFrom(new.target.name, options, Object.keys(source.heads?.[task]?.config ?? {}), TASK_OPTIONS);
+    const expanded = expand(backbone.spec, { config: backbone.config, task, taskConfig });
+    const className = expanded.checkpoints.kerashub?.tasks[task]?.class_name;
+    const parameters = new Parameters(options.seed ?? backbone.run.seed, backbone.parameters);
+    super(name ?? (className ? snakeName(className) : `${source.name}_${task}`), expanded, parameters, {
+      ...backbone.run,
+      seed: options.seed ?? backbone.run.seed,
+    });
+    this.backbone = backbone;
+    this.preprocessor = options.preprocessor ?? null;
+    this.config = Object.fromEntries(Object.entries(expanded.head!.config).map(([key, { value }]) => [key, value]));
+    this.#weights = lowerModel(expanded, { training: false }).weights.list();
+    parameters.ensure(this.#weights);
+    if (options.compile ?? true) this.compile();
+  }
+
+  /** All weights, in KerasHub's order: the backbone's, then the head's. */
+  get weights(): readonly WeightInfo[] {
+    return this.#weights;
+  }
+
+  /** The weights that training changes; a frozen backbone's are not among them, and neither is what the head shares with it. */
+  get trainableWeights(): readonly WeightInfo[] {
+    return this.#weights.filter(({ part, trainable }) => trainable && (part === "head" || this.backbone.trainable));
+  }
+
+  /** See {@linkcode Model}. */
+  protected override inferenceProgram(): Program {
+    return compile(this.expanded, { mode: "infer" }).program;
+  }
+
+  /**
+   * Settles how the model is trained. What is left out, or `"auto"`, is what KerasHub takes for the task (for masked language modeling Adam
+   * with 5e-5, cross-entropy from logits, weighted accuracy).
+   *
+   * Throws "training/unknown-option", "optimizer/unknown", "loss/unknown", "metric/unknown", and "loss/function" for a JavaScript function.
+   *
+   * @example
+   * ```ts
+   * import { losses, models, optimizers } from "onnxhub";
+   * const backbone = new models.XLMRobertaBackbone({
+   *   vocabularySize: 100, numLayers: 1, numHeads: 2, hiddenDim: 16, intermediateDim: 32, maxSequenceLength: 8,
+   * });
+   * const maskedLM = new models.XLMRobertaMaskedLM({ backbone });
+   * maskedLM.compile({
+   *   loss: new losses.SparseCategoricalCrossentropy({ fromLogits: true }),
+   *   optimizer: new optimizers.Adam(5e-5),
+   *   weightedMetrics: ["accuracy"],
+   * });
+   * await maskedLM.dispose();
+   * ```
+   */
+  compile(options: CompileOptions = {}): void {
+    this.assertAlive();
+    checkOptions("compile", options, COMPILE_OPTIONS);
+    const defaults = this.expanded.head!.compile;
+    const { optimizer = "auto", loss = "auto", metrics = [], weightedMetrics = "auto" } = options;
+    const camel = (config: Readonly<Record<string, ConfigValue>>) =>
+      Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value]));
+    const settledLoss = loss === "auto" ? getLoss(defaults.loss.name, camel(defaults.loss.config)) : getLoss(loss);
+    const weighted = weightedMetrics === "auto"
+      ? defaults.weighted_metrics.map(({ name, config }) => getMetric(name, settledLoss.description.name, camel(config)))
+      : weightedMetrics.map((metric) => getMetric(metric, settledLoss.description.name));
+    const compilation: Compilation = {
+      loss: settledLoss,
+      optimizer: getOptimizer(
+        optimizer === "auto" ? { class_name: defaults.optimizer.name, config: defaults.optimizer.config } : optimizer,
+      ),
+      metrics: [
+        ...metrics.map((metric) => ({ metric: getMetric(metric, settledLoss.description.name), weighted: false })),
+        ...weighted.map((metric) => ({ metric, weighted: true })),
+      ],
+    };
+    const labels = compilation.metrics.map(({ metric }) => metric.name);
+    const twice = labels.find((label, i) => labels.indexOf(label) !== i);
+    if (twice !== undefined) {
+      throw new OnnxHubError("metric/duplicate", "Two metrics go by one name", {
+        path: "compile.metrics",
+        found: twice,
+        remedy: "Give one another `name`.",
+      });
+    }
+    this.#engine?.dispose();
+    this.#engine = null;
+    this.#compilation = compilation;
+  }
+
+  /** The optimizer that `compile` settled, or null. */
+  get optimizer(): Optimizer | null {
+    return this.#compilation?.optimizer ?? null;
+  }
+
+  /** The running engine, made on first use. */
+  #ready(): ModelEngine {
+    this.assertAlive();
+    const compilation = this.#compilation;
+    if (!compilation) {
+      throw new OnnxHubError("training/not-compiled", "You must call `compile()` before using the model", {
+        path: this.name,
+        remedy: "Call `compile()`; without options it takes the task's own.",
+      });
+    }
+    return this.#engine ??= new ModelEngine({
+      spec: this.expanded,
+      parameters: this.parameters,
+      backend: () => this.backend(),
+      weights: this.#weights,
+      trainable: () => this.trainableWeights,
+      seed: this.run.seed,
+      setup: {
+        loss: compilation.loss.description,
+        reduction: compilation.loss.reduction,
+        optimizer: compilation.optimizer,
+        metrics: compilation.metrics.map(({ metric, weighted }) => ({ ...metric.description, label: metric.name, weighted })),
+      },
+      files: { save: (path) => this.saveWeights(path), load: (path) => this.loadWeights(path) },
+    });
+  }
+
+  /** What the training functions run on. */
+  #context(): TrainingContext {
+    const engine = this.#ready();
+    const metrics = this.#compilation!.metrics.map(({ metric }) => metric);
+    const inputs = { ...this.expanded.inputs, ...this.expanded.head!.inputs };
+    const { preprocessor } = this;
+    return {
+      engine,
+      seed: this.run.seed,
+      preprocess: preprocessor && ((raw, call) => preprocessor.prepare(raw, call)),
+      inputs: Object.entries(inputs).map(([name, { fill }]) => ({ name, required: fill === "required" })),
+      metricDirections: Object.fromEntries(metrics.map(({ name, direction }) => [name, direction])),
+      metricResults: Object.fromEntries(metrics.map(({ name, result }) => [name, result])),
+      owner: this,
+    };
+  }
+
+  /**
+   * Trains the model, as Keras' `fit` does; gives the history of losses and metrics.
+   *
+   * @example
+   * ```ts
+   * import { models } from "onnxhub";
+   * const tokenizer = new models.XLMRobertaTokenizer({ proto: "examples/data/udhr-8k.spm" });
+   * const preprocessor = new models.XLMRobertaMaskedLMPreprocessor({ tokenizer, sequenceLength: 16, maskSelectionLength: 4 });
+   * const backbone = new models.XLMRobertaBackbone({
+   *   vocabularySize: tokenizer.vocabularySize, numLayers: 1, numHeads: 2, hiddenDim: 16, intermediateDim: 32, maxSequenceLength: 16,
+   * });
+   * const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor });
+   * const history = await maskedLM.fit({ x: ["All human beings are born free.", "Everyone has the right to life."], epochs: 2 });
+   * console.log(history.history.loss);
+   * await maskedLM.dispose();
+   * ```
+   */
+  fit(options: FitOptions): Promise<History> {
+    return this.#run((context) => fit(context, options));
+  }
+
+  /** Loss and metrics over data, without training. */
+  evaluate(options: EvaluateOptions): Promise<Logs> {
+    return this.#run((context) => evaluate(context, options));
+  }
+
+  /** The outputs for all rows. */
+  predict(options: PredictOptions): Promise<Predictions> {
+    return this.#run((context) => predict(context, options));
+  }
+
+  /** One update on one batch; loss and metrics of this batch alone. */
+  trainOnBatch(x: Rows, y?: Rows, sampleWeight?: Rows, classWeight?: ClassWeight): Promise<Logs> {
+    return this.#run((context) => trainOnBatch(context, x, y, sampleWeight, classWeight));
+  }
+
+  /** Loss and metrics of one batch. */
+  testOnBatch(x: Rows, y?: Rows, sampleWeight?: Rows): Promise<Logs> {
+    return this.#run((context) => testOnBatch(context, x, y, sampleWeight));
+  }
+
+  /** The outputs of one batch. */
+  predictOnBatch(x: Rows): Promise<Predictions> {
+    return this.#run((context) => predictOnBatch(context, x));
+  }
+
+  // deno-lint-ignore require-await -- what #context throws is to be a rejection
+  async #run<T>(body: (context: TrainingContext) => Promise<T>): Promise<T> {
+    return body(this.#context());
+  }
+
+  /** The head's outputs for one batch of named inputs, without preprocessing and without `compile`. */
+  async call(x: Readonly<Record<string, TensorLike>>): Promise<Predictions> {
+    const { outputs } = await this.infer(x);
+    const all = Object.values(outputs);
+    return all.length === 1 ? all[0] : outputs;
+  }
+
+  /** KerasHub's configuration: name and the head's hyperparameters, and the backbone's under `backbone`. */
+  getConfig(): Record<string, ConfigValue | Record<string, ConfigValue>> {
+    return { backbone: this.backbone.getConfig(), name: this.name, ...this.config };
+  }
+
+  /** Makes a task of the same class from what `getConfig` gave; without a preprocessor, which is given apart. */
+  static fromConfig<T extends Task>(
+    this: TaskClass<T>,
+    config: Readonly<Record<string, ConfigValue | Readonly<Record<string, ConfigValue>>>>,
+    options: { readonly preprocessor?: Preprocessor | null } = {},
+  ): T {
+    const { backbone, ...own } = config;
+    if (this.architecture === null) {
+      throw new OnnxHubError("model/abstract", "A configuration says nothing of its architecture", {
+        remedy: "Call `fromConfig` on an architecture's class, such as `models.XLMRobertaMaskedLM`.",
+      });
+    }
+    const made = backboneFromConfig(this.architecture, backbone as Readonly<Record<string, ConfigValue>>);
+    const camel = Object.fromEntries(Object.entries(own).map(([key, value]) => [camelCase(key), value]));
+    return new this({ ...camel, backbone: made, preprocessor: options.preprocessor ?? null });
+  }
+
+  /**
+   * A task from a preset: a local directory in KerasHub's format.
+   *
+   * On a base class (`models.MaskedLM`) the class follows from the preset. `loadWeights: false` leaves fresh weights, `preprocessor:
+   * null` leaves the preprocessor out; the backbone's and the head's hyperparameters in camelCase override the preset's.
+   */
+  static async fromPreset<T extends Task>(this: TaskClass<T>, preset: string, options: LoadOptions & object = {}): Promise<T> {
+    if (this.task === null) {
+      throw new OnnxHubError("preset/abstract", "Do not call `Task.fromPreset()` directly", {
+        remedy: "Call it on a particular task's class, e.g. `models.TextClassifier.fromPreset()`.",
+      });
+    }
+    return await loadTask(this.task, this.architecture, preset, options) as T;
+  }
+
+  /** Writes a preset directory that KerasHub loads: head, preprocessor and tokenizer with it. A killed save never leaves a broken one. */
+  async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
+    this.assertAlive();
+    await saveTask(this, directory, options);
+  }
+
+  /** Writes all weights, and the optimizer's variables once there are any, to a Keras `.weights.h5` file. */
+  saveWeights(path: string): Promise<void> {
+    return saveWeightsFile(this, path);
+  }
+
+  /** Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote. */
+  loadWeights(path: string): Promise<void> {
+    return loadWeightsFile(this, path);
+  }
+
+  /** Writes the head's weights to a `.weights.h5` file. */
+  saveTaskWeights(path: string): Promise<void> {
+    return saveTaskWeights(this, path);
+  }
+
+  /** Reads the head's weights. */
+  loadTaskWeights(path: string): Promise<void> {
+    return loadTaskWeights(this, path);
+  }
+
+  /** The optimizer's state, once training has begun. */
+  get optimizerState(): ModelEngine["optimizerState"] | null {
+    return this.#engine?.hasTrained ? this.#engine.optimizerState : null;
+  }
+
+  /** Keras' summary, as text; also printed unless `print` is false. */
+  summary(options: SummaryOptions = {}): string {
+    return taskSummary(this, options);
+  }
+
+  /** Frees the sessions and the head's weights; the backbone goes on. */
+  override async dispose(): Promise<void> {
+    await this.#engine?.dispose();
+    this.#engine = null;
+    await super.dispose();
+  }
+}
+
+function backboneFromConfig(architecture: string, config: Readonly<Record<string, ConfigValue>>): Backbone {
+  const { backbone } = classesOf(architecture);
+  return new backbone(Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value])));
+}
