@@ -53,6 +53,8 @@ export type ErrorCode = `${ErrorArea}/${string}`;
 export class OnnxHubError extends Error {
   /** The stable code, `area/what`. */
   readonly code: ErrorCode;
+  /** What is wrong: the message without the parts that follow. */
+  readonly what: string;
   /** Where it happened, if that can be said. */
   readonly path?: string;
   /** What would have been right. */
@@ -67,6 +69,7 @@ export class OnnxHubError extends Error {
     super(message(what, details), details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "OnnxHubError";
     this.code = code;
+    this.what = what;
     this.path = details.path;
     this.expected = details.expected;
     this.found = details.found;

@@ -1,6 +1,6 @@
 /** Keras' losses as graph expressions: labels and predictions in, one loss for every label slot out. */
 
-import { OnnxHubError } from "../errors.ts";
+import { nearest, OnnxHubError } from "../errors.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { buildExpression } from "./expression.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
@@ -134,5 +134,10 @@ export function lossRule({ name, config }: LossConfig): LossRule {
   }
   const rule = Object.hasOwn(lossRules, name) ? lossRules[name as LossName] : undefined;
   if (rule) return rule;
-  throw new OnnxHubError("loss/unknown", "Unknown loss", { expected: `one of ${Object.keys(lossRules).join(", ")}`, found: name });
+  const guess = nearest(name, Object.keys(lossRules));
+  throw new OnnxHubError("loss/unknown", "Unknown loss", {
+    expected: `one of ${Object.keys(lossRules).join(", ")}`,
+    found: name,
+    remedy: guess && `Did you mean \`${guess}\`?`,
+  });
 }

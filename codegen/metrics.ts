@@ -1,6 +1,6 @@
 /** Keras' metrics as graph expressions: two sums a batch, whose quotient over batches is the metric. */
 
-import { OnnxHubError } from "../errors.ts";
+import { nearest, OnnxHubError } from "../errors.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { buildExpression } from "./expression.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
@@ -165,5 +165,10 @@ export function metricRule({ name, config }: Pick<MetricConfig, "name" | "config
   }
   const rule = Object.hasOwn(metricRules, name) ? metricRules[name as MetricName] : undefined;
   if (rule) return rule;
-  throw new OnnxHubError("metric/unknown", "Unknown metric", { expected: `one of ${Object.keys(metricRules).join(", ")}`, found: name });
+  const guess = nearest(name, Object.keys(metricRules));
+  throw new OnnxHubError("metric/unknown", "Unknown metric", {
+    expected: `one of ${Object.keys(metricRules).join(", ")}`,
+    found: name,
+    remedy: guess && `Did you mean \`${guess}\`?`,
+  });
 }
