@@ -3,6 +3,8 @@
 import { compile } from "../codegen/compile.ts";
 import { formatShape } from "../codegen/ir/dims.ts";
 import { verify } from "../codegen/ir/verify.ts";
+import { lossRule } from "../codegen/losses.ts";
+import { metricRule } from "../codegen/metrics.ts";
 import { trainingRequest } from "../codegen/training_request.ts";
 import { OnnxHubError } from "../errors.ts";
 import { type ConfigValue, expand, type ExpandedSpec } from "../spec/index.ts";
@@ -21,7 +23,7 @@ export const check = command({
     "Checks the file, expands it and compiles the backbone and every task (or the one of --task), for inference and for training.",
     "Values that the spec requires and --config doesn't give are assumed, small, and named in the output.",
   ],
-  permissions: "--allow-read",
+  permissions: "--allow-read=SPEC",
   example: "SPEC",
   options: modelOptions,
   async run(file, values, console) {
@@ -40,7 +42,7 @@ export const check = command({
         rows.push(facts(expand(spec, { config: all, task, taskConfig: task === undefined ? {} : { ...more, ...taskConfig } })));
       } catch (error) {
         if (!(error instanceof OnnxHubError)) throw error;
-        problems.add(error.path?.startsWith(spec.file) ? error.message : `${spec.file}: ${error.message}`);
+        problems.add(inFile(spec.file, error));
       }
     }
     if (assumptions.length > 0) console.out(`Assumed ${assumptions.join(", ")}.`);
@@ -51,6 +53,12 @@ export const check = command({
     return 0;
   },
 });
+
+/** A message that says the file too. */
+function inFile(file: string, { code, what, path, expected, found, remedy, message }: OnnxHubError): string {
+  if (path?.startsWith(file)) return message;
+  return new OnnxHubError(code, what, { path: path ? `${file}: ${path}` : file, expected, found, remedy }).message;
+}
 
 const COLUMNS = [
   { heading: "Task", align: "left" },
@@ -64,17 +72,33 @@ const COLUMNS = [
 function facts(spec: ExpandedSpec): string[] {
   const { program, graph } = compile(spec, { mode: "infer" });
   verify(graph);
-  if (spec.head) {
+  const { head } = spec;
+  if (head) {
+    const compileAt = `heads.${head.task}.compile`;
+    within(`${compileAt}.loss`, () => lossRule(head.compile.loss));
+    head.compile.metrics.forEach((metric, i) => within(`${compileAt}.metrics[${i}]`, () => metricRule(metric)));
+    head.compile.weighted_metrics.forEach((metric, i) => within(`${compileAt}.weighted_metrics[${i}]`, () => metricRule(metric)));
+    within(`${compileAt}.optimizer`, () => optimizerOf(head, undefined));
     verify(compile(spec, trainingRequest(spec)).graph);
-    optimizerOf(spec.head, undefined);
   }
   const { weights, stages: [{ outputs }] } = program;
   const parameters = weights.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   return [
-    spec.head?.task ?? "(backbone)",
+    head?.task ?? "(backbone)",
     count(weights.length),
     count(parameters),
     count(graph.nodes.length),
     outputs.map(({ name, shape }) => `${name} ${formatShape(shape)}`).join(", "),
   ];
+}
+
+/** Errors from inside get the JSON path of what they are about. */
+function within(path: string, body: () => unknown): void {
+  try {
+    body();
+  } catch (error) {
+    if (!(error instanceof OnnxHubError)) throw error;
+    const { code, what, expected, found, remedy } = error;
+    throw new OnnxHubError(code, what, { path, expected, found, remedy, cause: error });
+  }
 }

@@ -99,7 +99,7 @@ export const compileFiles = command({
     "training.onnx (loss, metric sums, gradients; takes the weights as inputs) and optimizer.onnx (one update of all weights).",
     "The same spec, values and seed give the same bytes.",
   ],
-  permissions: "--allow-read --allow-write=DIR",
+  permissions: "--allow-read=SPEC,DIR --allow-write=DIR",
   example: "SPEC --task masked_lm --config num_layers=4 --out DIR",
   options: {
     ...modelOptions,
@@ -127,7 +127,7 @@ export const compileFiles = command({
         : 0;
     for (const [name, content] of files) {
       const graph = manifest.files[name];
-      const facts = graph ? `  ${count(graph.inputs.length)} inputs, ${count(graph.outputs.length)} outputs` : "";
+      const facts = graph ? `  ${count(graph.inputs.length)} in, ${count(graph.outputs.length)} out` : "";
       console.out(`${name.padEnd(14)}  ${bytes(size(name, content)).padStart(8)}${facts}`);
     }
     if (!spec.head) console.out("No --task: nothing to train, so no training.onnx and no optimizer.onnx.");

@@ -2,6 +2,7 @@
 
 import { explain, type Explanation } from "../codegen/explain.ts";
 import { OnnxHubError } from "../errors.ts";
+import type { ExpandedSpec } from "../spec/index.ts";
 import { command } from "./command.ts";
 import { optimizerOf } from "./compile.ts";
 import { layerTable } from "./layer_table.ts";
@@ -9,6 +10,9 @@ import { expandModel, modelOptions } from "./model.ts";
 import { table } from "./table.ts";
 import { bytes, count, quantity } from "./units.ts";
 import { sizes as readSizes, wholeNumber } from "./values.ts";
+
+/** Tokens in an example unless told otherwise. */
+const SEQUENCE = 128;
 
 /** The command. */
 export const explainModel = command({
@@ -18,7 +22,7 @@ export const explainModel = command({
     "FLOPs are those of matrix products in one forward pass, two for every multiply-add. Memory counts every tensor once; activations are",
     "the most that is alive at a time. With --task there is training, by the task's optimizer.",
   ],
-  permissions: "--allow-read",
+  permissions: "--allow-read=SPEC",
   example: "SPEC --task masked_lm --batch 8",
   options: {
     ...modelOptions,
@@ -30,18 +34,17 @@ export const explainModel = command({
     json: { type: "boolean", about: "Print JSON: the same numbers, bytes and FLOPs unrounded" },
   },
   async run(file, values, console) {
-    const { batch = "1", sequence, optimizer, full, json } = values;
+    const { batch, sequence, optimizer, full, json } = values;
     if (optimizer !== undefined && values.task === undefined) {
       throw new OnnxHubError("cli/missing-option", "--optimizer is given without --task", {
         remedy: "Say what is to be trained: --task NAME.",
       });
     }
     const spec = await expandModel(file, values);
-    const sizes = {
-      sequence: sequence === undefined ? Math.min(128, spec.limits.sequence ?? 128) : wholeNumber("sequence", sequence, 1),
-      ...readSizes("size", values.size),
-      batch: wholeNumber("batch", batch, 1),
-    };
+    const sizes: Record<string, number> = readSizes("size", values.size);
+    if (batch !== undefined) sizes.batch = wholeNumber("batch", batch, 1);
+    if (sequence !== undefined) sizes.sequence = wholeNumber("sequence", sequence, 1);
+    if (hasSequence(spec)) sizes.sequence ??= Math.min(SEQUENCE, spec.limits.sequence ?? SEQUENCE);
     const used = spec.head ? optimizerOf(spec.head, optimizer) : null;
     const explanation = explain(spec, { sizes, optimizer: used?.settings });
     if (json) console.out(JSON.stringify({ ...explanation, optimizer: used?.className ?? null }, null, 2));
@@ -49,6 +52,10 @@ export const explainModel = command({
     return 0;
   },
 });
+
+function hasSequence({ inputs, head }: ExpandedSpec): boolean {
+  return [...Object.values(inputs), ...Object.values(head?.inputs ?? {})].some(({ shape }) => shape.includes("sequence"));
+}
 
 function lines(
   { name, task, layers, weights, parameters, sizes, flops, memory }: Explanation,

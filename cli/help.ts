@@ -34,5 +34,7 @@ export function helpOn({ name, about, details, permissions, example, options }: 
     "",
     `  deno run ${permissions} cli.ts ${name} ${example}`,
     `  bun cli.ts ${name} ${example}`,
+    "",
+    "A built-in spec needs no permission to read.",
   ];
 }

@@ -52,7 +52,7 @@ export async function expandModel(file: string, values: ModelValues): Promise<Ex
 function withFlags(error: OnnxHubError): OnnxHubError {
   if (error.code !== "spec/missing-config") return error;
   const option = /\bheads\b/.test(error.path ?? "") ? "task-config" : "config";
-  return new OnnxHubError(error.code, error.message.replace(/ \(at [^]*$/, ""), {
+  return new OnnxHubError(error.code, error.what, {
     path: error.path,
     expected: error.expected,
     remedy: `Give each by \`--${option} name=value\`: they have no default.`,
