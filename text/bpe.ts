@@ -59,6 +59,16 @@ export class BytePairTokenizer implements TextTokenizer {
       assets.vocabulary,
     );
     this.#merges = merges instanceof Uint8Array ? mergeLines(merges, assets.merges) : [...merges];
+    this.#merges.forEach((merge, i) => {
+      const [left, right] = merge.split(" ");
+      const missing = [left, right, left + right].find((token) => this.#vocabulary.id(token) === undefined);
+      if (missing === undefined) return;
+      throw new OnnxHubError("text/vocabulary", "A merge's token is not in the vocabulary", {
+        path: `${assets.merges}[${i}]`,
+        found: JSON.stringify(missing),
+        remedy: "Take the vocabulary and the merges of the same model.",
+      });
+    });
     this.#special = new Set(Object.values(specialTokens).filter((token) => token !== undefined));
     const ids = this.#vocabulary.special(specialTokens);
     this.vocabularySize = this.#vocabulary.size;

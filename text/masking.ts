@@ -85,12 +85,11 @@ export class MaskedLMMaskGenerator {
         found: `${maskTokenRate + randomTokenRate}`,
       });
     }
-    // KerasHub takes 0 as none.
-    this.#length = options.maskSelectionLength || undefined;
-    if (this.#length !== undefined && !(Number.isInteger(this.#length) && this.#length > 0)) {
+    this.#length = options.maskSelectionLength ?? undefined;
+    if (this.#length !== undefined && !(Number.isInteger(this.#length) && this.#length >= 0)) {
       throw new OnnxHubError("text/mask-length", "Not a number of selections", {
         path: "maskSelectionLength",
-        expected: "a whole number of 1 or more, or null",
+        expected: "a whole number of 0 or more, or null",
         found: String(this.#length),
       });
     }

@@ -78,7 +78,7 @@ export class MultiSegmentPacker<T extends Packable = number> {
   readonly #side: PaddingSide;
 
   /** A packer. */
-  constructor(options: MultiSegmentPackerOptions<T>) {
+  constructor(options: MultiSegmentPackerOptions<NoInfer<T>>) {
     const { truncate = "round_robin", paddingSide = "right" } = options;
     if (!Object.hasOwn(TRIMMERS, truncate)) {
       throw new OnnxHubError("text/truncate", `Only 'round_robin' and 'waterfall' algorithms are supported. Received ${truncate}`, {
@@ -198,7 +198,7 @@ export class StartEndPacker<T extends Packable = number> {
   readonly #side: PaddingSide;
 
   /** A packer. */
-  constructor({ sequenceLength, startValue, endValue, padValue, paddingSide = "right" }: StartEndPackerOptions<T>) {
+  constructor({ sequenceLength, startValue, endValue, padValue, paddingSide = "right" }: StartEndPackerOptions<NoInfer<T>>) {
     this.sequenceLength = checkLength(sequenceLength);
     this.#start = startValue === undefined ? [] : list(startValue, "start_value");
     this.#end = endValue === undefined ? [] : list(endValue, "end_value");
