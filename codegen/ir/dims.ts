@@ -22,6 +22,9 @@ function format({ factor, symbols }: Monomial): Dim {
 
 /** The product of two dimensions. */
 export function multiplyDims(a: Dim, b: Dim): Dim {
+  if (typeof a === "number" && typeof b === "number") return a * b;
+  if (a === 1) return b;
+  if (b === 1) return a;
   const x = parse(a);
   const y = parse(b);
   return format({ factor: x.factor * y.factor, symbols: [...x.symbols, ...y.symbols] });

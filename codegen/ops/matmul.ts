@@ -43,11 +43,11 @@ const matmul: OpRule<"MatMul"> = {
     const dtype = requireSameDType("MatMul", inputs);
     requireDType("MatMul", dtype, floats);
     const [a, b] = inputs;
-    const found = `${formatShape(a.shape)}${transA ? "ᵀ" : ""} and ${formatShape(b.shape)}${transB ? "ᵀ" : ""}`;
-    if (a.shape.length < 2 || b.shape.length < 2) shapeError("MatMul", "two operands of rank 2 or more", found);
+    const found = () => `${formatShape(a.shape)}${transA ? "ᵀ" : ""} and ${formatShape(b.shape)}${transB ? "ᵀ" : ""}`;
+    if (a.shape.length < 2 || b.shape.length < 2) shapeError("MatMul", "two operands of rank 2 or more", found());
     const [rows, inner] = matrix(a, transA);
     const [innerB, columns] = matrix(b, transB);
-    if (inner !== innerB) shapeError("MatMul", "[..., M, K] and [..., K, N]", found);
+    if (inner !== innerB) shapeError("MatMul", "[..., M, K] and [..., K, N]", found());
     return [{ dtype, shape: [...requireBroadcast("MatMul", [a.shape.slice(0, -2), b.shape.slice(0, -2)]), rows, columns] }];
   },
   emit(emitter, { inputs: [a, b], outputs: [y], attributes: { transA, transB } }, outputs) {

@@ -44,10 +44,9 @@ const layerNorm: OpRule<"LayerNorm"> = {
     const dtype = requireSameDType("LayerNorm", inputs);
     requireDType("LayerNorm", dtype, floats);
     const [{ shape }, ...affine] = inputs;
-    const found = inputs.map((input) => formatShape(input.shape)).join(", ");
     const last = shape.at(-1);
     if (last === undefined || affine.some((part) => part.shape.length !== 1 || part.shape[0] !== last)) {
-      shapeError("LayerNorm", "[..., N], scale [N] and bias [N]", found);
+      shapeError("LayerNorm", "[..., N], scale [N] and bias [N]", inputs.map((input) => formatShape(input.shape)).join(", "));
     }
     if (!(epsilon >= 0)) shapeError("LayerNorm", "an epsilon of 0 or more", `${epsilon}`);
     const row = { dtype, shape: shape.with(-1, 1) };

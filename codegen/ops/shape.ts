@@ -84,13 +84,13 @@ const concat: OpRule<"Concat"> = {
     const dtype = requireSameDType("Concat", inputs);
     const shapes = inputs.map(({ shape }) => shape);
     const axis = requireAxis("Concat", anyAxis, shapes[0].length);
-    const found = shapes.map(formatShape).join(" and ");
+    const found = () => shapes.map(formatShape).join(" and ");
     const rest = (shape: Shape) => shape.toSpliced(axis, 1, 0);
     if (shapes.some((shape) => !sameShape(rest(shape), rest(shapes[0])))) {
-      shapeError("Concat", `shapes that differ along axis ${axis} only`, found);
+      shapeError("Concat", `shapes that differ along axis ${axis} only`, found());
     }
     if (shapes.length === 1) return [{ dtype, shape: shapes[0] }];
-    if (shapes.some((shape) => typeof shape[axis] !== "number")) shapeError("Concat", `known dimensions along axis ${axis}`, found);
+    if (shapes.some((shape) => typeof shape[axis] !== "number")) shapeError("Concat", `known dimensions along axis ${axis}`, found());
     const total = segments(shapes, axis).lengths.reduce((sum, length) => sum + length, 0);
     return [{ dtype, shape: shapes[0].toSpliced(axis, 1, total) }];
   },

@@ -16,7 +16,7 @@ function keyOf(op: OpName, inputs: readonly Value[], attributes: OpAttributes[Op
   if (commutative.has(op)) ids.sort((a, b) => a - b);
   let options = "";
   for (const _ in attributes) {
-    options = JSON.stringify(attributes, replacer);
+    options = JSON.stringify(attributes, op === "Constant" ? replacer : undefined);
     break;
   }
   return `${op}(${ids.join()})${options}`;
