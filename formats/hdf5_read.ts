@@ -113,7 +113,7 @@ class Reader implements Hdf5Reader {
       read(into: ReadTarget, start = 0, count = info.size - start): void {
         if (!(Number.isSafeInteger(start) && Number.isSafeInteger(count) && start >= 0 && count >= 0 && start + count <= info.size)) {
           throw structure.error(
-            "damaged",
+            "range",
             "A read outside the dataset",
             path,
             `within ${info.size} elements`,

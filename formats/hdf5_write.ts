@@ -128,6 +128,9 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
   const written = new Set<string>();
   let open = true;
 
+  const twice = (name: string): OnnxHubError =>
+    new OnnxHubError("format/hdf5-twice", "Two objects of one name", { path: `${path}, ${name}` });
+
   const release = (): boolean => {
     if (!open) return false;
     open = false;
@@ -137,6 +140,7 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
 
   const makeGroup = (path: string): void => {
     if (groups.has(path)) return;
+    if (written.has(path)) throw twice(path);
     makeGroup(above(path));
     check("A group can't be made", path, () => hdf5.create_group(file, `/${path}`, false));
     groups.add(path);
@@ -173,9 +177,7 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
           found: `${data.length}`,
         });
       }
-      if (written.has(path) || groups.has(path)) {
-        throw new OnnxHubError("format/hdf5-twice", "Two objects of one name", { path });
-      }
+      if (written.has(path) || groups.has(path)) throw twice(path);
       makeGroup(above(path));
       written.add(path);
       const dimensions = shape.map(BigInt);
