@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { initSync, Kitoken } from "kitoken/web";
 import { OnnxHubError } from "../errors.ts";
 
@@ -25,16 +26,26 @@ function start(): void {
   ready = true;
 }
 
-/** kitoken's module is found beside its JavaScript, wherever the package manager put that. */
-function wasmFile(): URL {
-  const attempts: (() => string)[] = [
-    () => import.meta.resolve("kitoken/web"),
-    () => `file://${createRequire(import.meta.url).resolve("kitoken/web")}`,
-  ];
-  const reasons: unknown[] = [];
-  for (const attempt of attempts) {
+/** Ways to learn where kitoken's JavaScript is, by how this package itself was loaded. */
+const LOCATORS: readonly (() => string)[] = [
+  () => import.meta.resolve("kitoken/web"),
+  () => pathToFileURL(createRequire(import.meta.url).resolve("kitoken/web")).href,
+  // Loaded over HTTP, a module can't resolve packages; but the trace of an error in kitoken names its file.
+  () => {
     try {
-      const script = new URL(attempt());
+      return String(initSync({ module: new Uint8Array(0) }));
+    } catch (error) {
+      return /file:\/\/[^\s()]*\/web\.js/.exec(String((error as Error).stack))?.[0] ?? "no file in the trace";
+    }
+  },
+];
+
+/** kitoken's module, which is beside its JavaScript wherever the package manager put that. */
+function wasmFile(): URL {
+  const reasons: unknown[] = [];
+  for (const locate of LOCATORS) {
+    try {
+      const script = new URL(locate());
       if (script.protocol === "file:") return new URL("web_bg.wasm", script);
       reasons.push(script.href);
     } catch (reason) {

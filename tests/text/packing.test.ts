@@ -11,33 +11,31 @@ const xyz = [["x", "y", "z"], ["x", "y", "z"]];
 
 describe("MultiSegmentPacker", () => {
   for (const paddingSide of SIDES) {
-    describe(`padding on the ${paddingSide}`, () => {
-      it("trims one segment of ids", () => {
-        const packer = new MultiSegmentPacker({ sequenceLength: 8, startValue: 1, endValue: 2, paddingSide });
-        const { tokenIds, segmentIds } = packer.pack([[[3, 4, 5, 6, 7, 8, 9]]]);
-        assert.deepEqual(tokenIds, [[1, 3, 4, 5, 6, 7, 8, 2]]);
-        assert.deepEqual(segmentIds, [[0, 0, 0, 0, 0, 0, 0, 0]]);
-      });
+    it(`trims one segment of ids, padding on the ${paddingSide}`, () => {
+      const packer = new MultiSegmentPacker({ sequenceLength: 8, startValue: 1, endValue: 2, paddingSide });
+      const { tokenIds, segmentIds } = packer.pack([[[3, 4, 5, 6, 7, 8, 9]]]);
+      assert.deepEqual(tokenIds, [[1, 3, 4, 5, 6, 7, 8, 2]]);
+      assert.deepEqual(segmentIds, [[0, 0, 0, 0, 0, 0, 0, 0]]);
+    });
 
-      it("trims one segment of strings", () => {
-        const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 5, paddingSide });
-        assert.deepEqual(packer.pack([[["a", "b", "c", "d"]]]).tokenIds, [["[CLS]", "a", "b", "c", "[SEP]"]]);
-      });
+    it(`trims one segment of strings, padding on the ${paddingSide}`, () => {
+      const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 5, paddingSide });
+      assert.deepEqual(packer.pack([[["a", "b", "c", "d"]]]).tokenIds, [["[CLS]", "a", "b", "c", "[SEP]"]]);
+    });
 
-      it("trims two segments in turn", () => {
-        const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 7, truncate: "round_robin", paddingSide });
-        const { tokenIds, segmentIds } = packer.pack([abc, xyz]);
-        const row = ["[CLS]", "a", "b", "[SEP]", "x", "y", "[SEP]"];
-        assert.deepEqual(tokenIds, [row, row]);
-        assert.deepEqual(segmentIds, [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1]]);
-      });
+    it(`trims two segments in turn, padding on the ${paddingSide}`, () => {
+      const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 7, truncate: "round_robin", paddingSide });
+      const { tokenIds, segmentIds } = packer.pack([abc, xyz]);
+      const row = ["[CLS]", "a", "b", "[SEP]", "x", "y", "[SEP]"];
+      assert.deepEqual(tokenIds, [row, row]);
+      assert.deepEqual(segmentIds, [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 1, 1, 1]]);
+    });
 
-      it("trims two segments one after the other", () => {
-        const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 7, truncate: "waterfall", paddingSide });
-        const { tokenIds, segmentIds } = packer.pack([[abc[0], ["a", "b"]], xyz]);
-        assert.deepEqual(tokenIds, [["[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]"], ["[CLS]", "a", "b", "[SEP]", "x", "y", "[SEP]"]]);
-        assert.deepEqual(segmentIds, [[0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1]]);
-      });
+    it(`trims two segments one after the other, padding on the ${paddingSide}`, () => {
+      const packer = new MultiSegmentPacker<string>({ ...cls, sequenceLength: 7, truncate: "waterfall", paddingSide });
+      const { tokenIds, segmentIds } = packer.pack([[abc[0], ["a", "b"]], xyz]);
+      assert.deepEqual(tokenIds, [["[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]"], ["[CLS]", "a", "b", "[SEP]", "x", "y", "[SEP]"]]);
+      assert.deepEqual(segmentIds, [[0, 0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1]]);
     });
   }
 
