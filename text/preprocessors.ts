@@ -3,14 +3,10 @@
 import { OnnxHubError } from "../errors.ts";
 import { type MaskDraw, MaskedLMMaskGenerator } from "./masking.ts";
 import { MultiSegmentPacker, type PackedSegments, StartEndPacker, type Truncate } from "./packing.ts";
+import { bool, float32, int32, type TextTensor } from "./text_tensor.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
-/** A tensor, as the runtime's are. */
-export interface TextTensor<D extends "int32" | "float32" | "bool" = "int32" | "float32" | "bool"> {
-  readonly dtype: D;
-  readonly shape: readonly number[];
-  readonly data: { int32: Int32Array<ArrayBuffer>; float32: Float32Array<ArrayBuffer>; bool: Uint8Array<ArrayBuffer> }[D];
-}
+export type { TextTensor } from "./text_tensor.ts";
 
 /**
  * Texts: one string, a batch of strings, or a batch whose examples have several segments, as columns: `[firsts, seconds]`. One string gives outputs
@@ -318,22 +314,6 @@ function columns(x: TextInput): readonly (readonly string[])[] {
   }
   return Array.isArray(x[0]) ? x as readonly (readonly string[])[] : [x as readonly string[]];
 }
-
-const int32 = (rows: readonly (readonly number[])[], width: number): TextTensor<"int32"> => ({
-  dtype: "int32",
-  shape: [rows.length, width],
-  data: Int32Array.from(rows.flat()),
-});
-const float32 = (rows: readonly (readonly number[])[], width: number): TextTensor<"float32"> => ({
-  dtype: "float32",
-  shape: [rows.length, width],
-  data: Float32Array.from(rows.flat()),
-});
-const bool = (rows: readonly (readonly number[])[], width: number): TextTensor<"bool"> => ({
-  dtype: "bool",
-  shape: [rows.length, width],
-  data: Uint8Array.from(rows.flat()),
-});
 
 /** Takes the batch axis off where one string came in. */
 function unbatch<D extends "int32" | "float32" | "bool">(x: TextInput, tensor: TextTensor<D>): TextTensor<D> {
