@@ -105,7 +105,8 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
     const detail = cause === undefined ? said : `${reason(cause)}\n${said}`;
     return new OnnxHubError("format/hdf5-write", what, { path: `${path}, ${where || "/"}`, cause: new Error(detail) });
   };
-  const check = (what: string, where: string, call: () => number | bigint): bigint => {
+  // h5wasm swallows the status of some writes: what HDF5 says on its error stream counts too.
+  const check = (what: string, where: string, call: () => number | bigint, silent = false): bigint => {
     diagnostics = "";
     let status: bigint;
     try {
@@ -113,7 +114,7 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
     } catch (error) {
       throw fail(what, where, error);
     }
-    if (status < 0n) throw fail(what, where);
+    if (status < 0n || (diagnostics !== "" && !silent)) throw fail(what, where);
     return status;
   };
 
@@ -168,36 +169,36 @@ export async function createHdf5(path: string): Promise<Hdf5Writer> {
       makeGroup(path);
       for (const [name, text] of Object.entries(attributes)) attribute(path, name, text);
     },
-    dataset(path: string, shape: readonly number[], data: Hdf5Data): void {
+    dataset(name: string, shape: readonly number[], data: Hdf5Data): void {
       const size = elementCount(shape);
       if (size !== data.length) {
         throw new OnnxHubError("format/hdf5-shape", "The data don't fill the shape", {
-          path,
+          path: `${path}, ${name}`,
           expected: `${size} elements for [${shape.join(", ")}]`,
           found: `${data.length}`,
         });
       }
-      if (written.has(path) || groups.has(path)) throw twice(path);
-      makeGroup(above(path));
-      written.add(path);
+      if (written.has(name) || groups.has(name)) throw twice(name);
+      makeGroup(above(name));
+      written.add(name);
       const dimensions = shape.map(BigInt);
       const metadata: Metadata = { ...SCALAR, ...elementType(data), shape: dimensions, maxshape: dimensions };
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       if (bytes.length <= BUFFER_BYTES) {
         hdf5.HEAPU8.set(bytes, buffer);
-        check("A dataset can't be written", path, () => hdf5.create_dataset(file, `/${path}`, BigInt(buffer), metadata));
+        check("A dataset can't be written", name, () => hdf5.create_dataset(file, `/${name}`, BigInt(buffer), metadata));
         return;
       }
-      // Made without data (h5wasm reports that in `diagnostics` only), then filled part by part.
-      check("A dataset can't be made", path, () => hdf5.create_dataset(file, `/${path}`, 0n, metadata));
+      // Made without data, of which HDF5 complains, then filled part by part.
+      check("A dataset can't be made", name, () => hdf5.create_dataset(file, `/${name}`, 0n, metadata), true);
       const itemSize = data.BYTES_PER_ELEMENT;
       for (const slab of slabs(shape, BUFFER_BYTES / itemSize)) {
         hdf5.HEAPU8.set(bytes.subarray(slab.start * itemSize, (slab.start + slab.size) * itemSize), buffer);
         const strides = slab.count.map(() => 1n);
         check(
           "A dataset can't be written",
-          path,
-          () => hdf5.set_dataset_data(file, `/${path}`, slab.count.map(BigInt), slab.offset.map(BigInt), strides, BigInt(buffer)),
+          name,
+          () => hdf5.set_dataset_data(file, `/${name}`, slab.count.map(BigInt), slab.offset.map(BigInt), strides, BigInt(buffer)),
         );
       }
     },
