@@ -6,15 +6,12 @@ import { gradients } from "./autodiff.ts";
 import type { GraphBuilder } from "./ir/builder.ts";
 import { formatShape, sameShape } from "./ir/dims.ts";
 import type { Graph, Shape, Value } from "./ir/types.ts";
-import { type LossConfig, type LossRule, lossRule } from "./losses.ts";
+import { type LossConfig, type LossReduction, type LossRule, lossRule, reduceLosses } from "./losses.ts";
 import { type LoweredModel, lowerModel } from "./lowering/model.ts";
 import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
 import { optimize } from "./passes/optimize.ts";
 import type { Program, ProgramInput, ProgramOutput, Stage } from "./program.ts";
-
-/** How a loss goes from label slots to one number: Keras' names. */
-export type LossReduction = "sum_over_batch_size" | "sum" | "mean_with_sample_weight";
 
 /** What to compile. */
 export type CompileRequest =
@@ -143,16 +140,9 @@ function buildLoss(
     { name: SAMPLE_WEIGHT, dtype: "float32", shape: slots, role: "sample_weight" },
   ];
   const loss = g.scoped("loss", () => {
-    const losses = rule.build(g, labels, predictions, withDefaults(rule.defaults, request.loss.config));
-    const weighted = g.mul(losses, sampleWeight);
-    switch (request.reduction ?? "sum_over_batch_size") {
-      case "sum_over_batch_size":
-        return g.mean(weighted); // over all label slots, whatever they weigh: Keras' default
-      case "sum":
-        return g.sum(weighted);
-      case "mean_with_sample_weight":
-        return g.div(g.sum(weighted), g.max(g.sum(sampleWeight), 1e-7));
-    }
+    const config = withDefaults(rule.defaults, request.loss.config);
+    const losses = rule.build(g, labels, predictions, config);
+    return reduceLosses(g, losses, sampleWeight, request.reduction ?? "sum_over_batch_size", rule.valid?.(g, labels, config) ?? null);
   });
   output(loss, { name: "loss", role: "loss" });
   for (const metric of metrics) {

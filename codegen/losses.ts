@@ -12,6 +12,9 @@ export interface LossConfig {
   readonly config: Readonly<Record<string, ConfigValue>>;
 }
 
+/** How a loss goes from label slots to one number: Keras' names. */
+export type LossReduction = "sum_over_batch_size" | "sum" | "mean_with_sample_weight";
+
 /** Keras' epsilon for probabilities. */
 const EPSILON = 1e-7;
 
@@ -20,6 +23,8 @@ export interface LossRule {
   readonly defaults: Readonly<Record<string, ConfigValue>>;
   /** Whether labels are class indices (integers) or of the predictions' shape. */
   readonly labels: "index" | "like_predictions";
+  /** Which label slots count at all (bool), or null for all; those that don't are left out of the mean, as Keras' masks are. */
+  valid?(g: GraphBuilder, labels: Value, config: Readonly<Record<string, ConfigValue>>): Value | null;
   /** (labels, predictions) → losses [...label slots]. */
   build(g: GraphBuilder, labels: Value, predictions: Value, config: Readonly<Record<string, ConfigValue>>): Value;
 }
@@ -33,10 +38,14 @@ function smoothed(g: GraphBuilder, labels: Value, smoothing: number, toward: num
   return smoothing === 0 ? labels : g.add(g.mul(labels, 1 - smoothing), smoothing * toward);
 }
 
+/** The labels that aren't of `ignore_class`. */
+function notIgnored(g: GraphBuilder, labels: Value, { ignore_class }: Readonly<Record<string, ConfigValue>>): Value | null {
+  return typeof ignore_class === "number" ? g.not(g.equal(labels, ignore_class)) : null;
+}
+
 /** The negative log-probability of each label, from logits or probabilities; labels of `ignore_class` lose nothing. */
 function sparseCrossEntropy(g: GraphBuilder, labels: Value, predictions: Value, config: Readonly<Record<string, ConfigValue>>): Value {
-  const ignored = config.ignore_class;
-  const valid = typeof ignored === "number" ? g.not(g.equal(labels, ignored)) : null;
+  const valid = notIgnored(g, labels, config);
   const safe = valid ? g.where(valid, labels, 0) : labels;
   let losses: Value;
   if (config.from_logits) losses = g.op("SparseSoftmaxCrossEntropy", [predictions, safe], {})[0];
@@ -54,6 +63,7 @@ export const lossRules = {
   SparseCategoricalCrossentropy: {
     defaults: { from_logits: false, ignore_class: null },
     labels: "index",
+    valid: notIgnored,
     build: sparseCrossEntropy,
   },
   CategoricalCrossentropy: {
@@ -140,4 +150,19 @@ export function lossRule({ name, config }: LossConfig): LossRule {
     found: name,
     remedy: guess && `Did you mean \`${guess}\`?`,
   });
+}
+
+/** Losses of label slots as one number. Source: keras.losses.Loss (`reduce_weighted_values`, `apply_mask`). */
+export function reduceLosses(g: GraphBuilder, losses: Value, weights: Value, reduction: LossReduction, valid: Value | null): Value {
+  const weighted = g.mul(losses, weights);
+  switch (reduction) {
+    case "sum_over_batch_size": {
+      const mean = g.mean(weighted); // over all label slots, whatever they weigh
+      return valid ? g.div(mean, g.max(g.mean(g.cast(valid, "float32")), EPSILON)) : mean;
+    }
+    case "sum":
+      return g.sum(weighted);
+    case "mean_with_sample_weight":
+      return g.div(g.sum(weighted), g.max(g.sum(valid ? g.mul(weights, g.cast(valid, "float32")) : weights), EPSILON));
+  }
 }

@@ -1,6 +1,6 @@
 /** The losses as users write them: Keras' classes, names and functions, checked and turned into the compiler's description. */
 
-import type { LossReduction } from "../codegen/compile.ts";
+import type { LossReduction } from "../codegen/losses.ts";
 import { type LossConfig, type LossName, lossRules } from "../codegen/losses.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
 

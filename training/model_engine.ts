@@ -1,7 +1,7 @@
 /** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
 
-import { compile, type CompileRequest, type LossReduction } from "../codegen/compile.ts";
-import type { LossConfig } from "../codegen/losses.ts";
+import { compile, type CompileRequest } from "../codegen/compile.ts";
+import type { LossConfig, LossReduction } from "../codegen/losses.ts";
 import type { MetricConfig } from "../codegen/metrics.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
