@@ -5,7 +5,7 @@ import { dispatch, object, type Schema } from "./schema/dispatch.ts";
 import { checkpoints, presets, tokenizer } from "./schema/checkpoints.ts";
 import { entry } from "./schema/entries.ts";
 import { type JsonSchema, jsonSchemaOf } from "./schema/json_schema.ts";
-import { configValue, identifier, json, nodeName, orExpression, sourceValues as values, template } from "./schema/values.ts";
+import { configValue, identifier, json, nodeName, sourceValues as values, template } from "./schema/values.ts";
 
 const configType = v.picklist(["int", "float", "bool", "string"]);
 const configForm = object({
@@ -23,7 +23,7 @@ const config = v.record(
   dispatch("config_entry", (input) => typeof input === "string" ? configType : configForm, () => [configType, configForm]),
 );
 
-const bound = v.optional(v.nullable(orExpression(v.number())));
+const bound = v.optional(v.nullable(values.number));
 const inputSchemas = v.record(
   identifier,
   object({

@@ -97,8 +97,15 @@ export interface SourceGroup extends SourceEntryCommon {
   readonly layers: readonly SourceEntry[];
 }
 
+/** A value under another name: no layer, nothing computed. */
+export interface SourceAlias {
+  readonly when?: Templated<boolean>;
+  readonly in: string;
+  readonly out: string;
+}
+
 /** One entry of a list of layers. */
-export type SourceEntry = SourceLayer | SourceInstance | SourceGroup;
+export type SourceEntry = SourceLayer | SourceInstance | SourceGroup | SourceAlias;
 
 /** A list of layers with what it takes and gives. */
 export interface SourcePart {

@@ -4,7 +4,7 @@ import { OnnxHubError } from "../../errors.ts";
 import { inside } from "../expansion/repeat.ts";
 import { isTemplate, type Place, where } from "../expressions.ts";
 import { layerTable } from "../schema/layers.ts";
-import type { Json, SourceBlock, SourceEntry, SourceInstance, SourceLayer, SourcePart } from "../source.ts";
+import type { Json, SourceAlias, SourceBlock, SourceEntry, SourceInstance, SourceLayer, SourcePart } from "../source.ts";
 import { checkExpressions, checkFree, checkKnown, type Names, withLetNames } from "./names.ts";
 
 type Blocks = Readonly<Record<string, SourceBlock>>;
@@ -54,6 +54,7 @@ class ValueNames {
       }
       const node = entry as SourceLayer | SourceInstance;
       if (node.out !== undefined) this.#literal.add(node.out);
+      if (isAlias(entry)) continue;
       const name = node.name;
       if (name === undefined) this.#templates.push(new RegExp(`^${String("layer" in node ? node.layer : node.block)}(_\\d+)?$`));
       else if (isTemplate(name)) this.#templates.push(new RegExp(`^${name.split(/\{\{.*?\}\}/).map(escape).join(".*")}$`));
@@ -74,10 +75,19 @@ function escape(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
+function isAlias(entry: SourceEntry): entry is SourceAlias {
+  return !("layer" in entry || "block" in entry || "layers" in entry);
+}
+
 function checkList(entries: readonly SourceEntry[], values: ValueNames, names: Names, blocks: Blocks, place: Place): void {
   const certain = new Set<string>();
   entries.forEach((entry, i) => {
     const here = inside(place, i);
+    if (isAlias(entry)) {
+      checkExpressions(entry, names, here);
+      values.check(entry.in, inside(here, "in"));
+      return;
+    }
     checkExpressions(entry.repeat, names, inside(here, "repeat"));
     const as = entry.as ?? "i";
     if (entry.repeat !== undefined) checkFree(as, [], inside(here, "as"));

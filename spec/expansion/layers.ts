@@ -76,7 +76,9 @@ export class LayerExpander {
       return repetitions(entry, scope, here).flatMap((each) => {
         if ("layer" in entry) return [this.#layer(entry as SourceLayer, values, each, here)];
         if ("block" in entry) return [this.#instance(entry as SourceInstance, values, each, here)];
-        return this.#list(entry.layers, values, each, inside(here, "layers"));
+        if ("layers" in entry) return this.#list(entry.layers as readonly SourceEntry[], values, each, inside(here, "layers"));
+        values.alias(entry.out as string, text(entry.in as string, each, inside(here, "in")), inside(here, "in"));
+        return [];
       });
     });
   }

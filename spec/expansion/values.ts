@@ -37,6 +37,13 @@ export class Values {
     this.#previous = outputs && outputs.length !== 1 ? `${name}.${outputs[0]}` : name;
   }
 
+  /** Another name for a value, which becomes the previous one. */
+  alias(alias: string, reference: string, place: Place): void {
+    const value = this.resolve(reference, place);
+    this.#names.set(alias, value);
+    this.#previous = value;
+  }
+
   /** Whether a name is taken. */
   has(name: string): boolean {
     return this.#taken.has(name);

@@ -4,16 +4,16 @@ import * as v from "valibot";
 import type { LayerName } from "../types.ts";
 import { dispatch, has, object, type Schema } from "./dispatch.ts";
 import { type LayerDefinition, layerTable } from "./layers.ts";
-import { configValue, expression, identifier, json, orExpression, plainValues, sourceValues, template, type Values } from "./values.ts";
+import { configValue, expression, identifier, json, plainValues, sourceValues, template, type Values } from "./values.ts";
 
 const layerNames = Object.keys(layerTable) as LayerName[];
 
 /** `when`, `repeat`, `as`. */
 export const entryCommon: v.ObjectEntries = {
-  when: v.optional(orExpression(v.boolean())),
+  when: v.optional(sourceValues.bool),
   repeat: v.optional(
     dispatch(
-      null,
+      "repeat",
       (input) => Array.isArray(input) ? v.array(configValue) : typeof input === "string" ? expression : repeatCount,
       () => [repeatCount, expression, v.array(configValue)],
     ),
@@ -23,7 +23,7 @@ export const entryCommon: v.ObjectEntries = {
 const repeatCount: Schema = v.pipe(v.number(), v.integer("an integer of at least 0"), v.minValue(0, "an integer of at least 0"));
 
 const inputs: Schema = dispatch(
-  null,
+  "inputs",
   (input) =>
     Array.isArray(input) ? v.array(template) : typeof input === "object" && input !== null ? v.record(v.string(), template) : template,
   () => [template, v.array(template), v.record(v.string(), template)],
@@ -65,11 +65,14 @@ const instance: Schema = object({ block: identifier, ...nodeCommon, with: v.opti
 
 const group: Schema = object({ ...entryCommon, layers: v.array(v.lazy(() => entry)) });
 
+const alias: Schema = object({ when: entryCommon.when, in: template, out: identifier });
+
 const noEntry: Schema = v.looseObject({ layer: v.picklist(layerNames) });
 
 /** One entry. */
 export const entry: Schema = dispatch(
   "entry",
-  (input) => has(input, "layer") ? layer : has(input, "block") ? instance : has(input, "layers") ? group : noEntry,
-  () => [layer, instance, group],
+  (input) =>
+    has(input, "layer") ? layer : has(input, "block") ? instance : has(input, "layers") ? group : has(input, "out") ? alias : noEntry,
+  () => [layer, instance, group, alias],
 );

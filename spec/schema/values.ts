@@ -32,9 +32,9 @@ export const expression: Schema = v.pipe(v.string(), v.regex(/\{\{[^]*\}\}/, "an
 /** A string in which expressions may stand. */
 export const template: Schema = v.string();
 
-/** The schema, or an expression in its place. */
-export function orExpression(schema: Schema): Schema {
-  return dispatch(null, (input) => typeof input === "string" && isTemplate(input) ? expression : schema, () => [schema, expression]);
+/** The schema, or an expression in its place; `name` is its name in the JSON Schema. */
+export function orExpression(schema: Schema, name: string | null = null): Schema {
+  return dispatch(name, (input) => typeof input === "string" && isTemplate(input) ? expression : schema, () => [schema, expression]);
 }
 
 const INITIALIZERS: Readonly<Record<string, readonly string[]>> = {
@@ -91,9 +91,11 @@ export interface Values {
 }
 
 function makeValues(templated: boolean): Values {
-  const wrap = (schema: Schema): Schema => templated ? orExpression(schema) : schema;
+  const wrap = (schema: Schema, name: string | null = null): Schema => templated ? orExpression(schema, name) : schema;
   const integer = v.pipe(v.number(), v.integer("an integer"));
   const size = v.pipe(integer, v.minValue(1, "an integer of at least 1"));
+  const oneSize = wrap(size, "size");
+  const positive = wrap(v.pipe(v.number(), v.check((x) => x > 0, "a number above 0")), "positive");
   const symbol = v.pipe(v.string(), v.regex(/^[a-z_][a-z0-9_]*$/, "a size, or the name of a symbol"));
   const suffix = templated ? "" : "_value";
   const weight: Schema = dispatch(
@@ -129,35 +131,35 @@ function makeValues(templated: boolean): Values {
   );
   const initializerForm = (type: string, options: readonly string[]): Schema =>
     object({ type: v.literal(type), ...Object.fromEntries(options.map((option) => [option, v.optional(wrap(v.number()))])) });
-  const positive = v.pipe(v.number(), v.check((x) => x > 0, "a number above 0"));
   return {
-    bool: wrap(v.boolean()),
-    int: wrap(integer),
-    size: wrap(size),
-    number: wrap(v.number()),
-    positive: wrap(positive),
-    rate: wrap(v.pipe(v.number(), v.minValue(0, "a number from 0 to 1"), v.maxValue(1, "a number from 0 to 1"))),
+    bool: wrap(v.boolean(), "bool"),
+    int: wrap(integer, "int"),
+    size: oneSize,
+    number: wrap(v.number(), "number"),
+    positive,
+    rate: wrap(v.pipe(v.number(), v.minValue(0, "a number from 0 to 1"), v.maxValue(1, "a number from 0 to 1")), "rate"),
     string: templated ? template : v.string(),
-    activation: wrap(v.picklist(activationNames)),
-    units: wrap(dispatch(null, (input) => Array.isArray(input) ? v.array(wrap(size)) : size, () => [size, v.array(wrap(size))])),
+    activation: wrap(v.picklist(activationNames), "activation"),
+    units: wrap(dispatch(null, (input) => Array.isArray(input) ? v.array(oneSize) : size, () => [size, v.array(oneSize)]), "units"),
     shape: wrap(
       v.array(
         dispatch(
           null,
-          (input) => typeof input === "string" && !(templated && isTemplate(input)) ? symbol : wrap(size),
-          () => [symbol, wrap(size)],
+          (input) => typeof input === "string" && !(templated && isTemplate(input)) ? symbol : oneSize,
+          () => [symbol, oneSize],
         ),
       ),
+      "shape",
     ),
-    ints: wrap(v.array(wrap(integer))),
+    ints: wrap(v.array(wrap(integer, "int"))),
     initializer,
     weight,
     frequencies: wrap(
       object({
-        factor: wrap(positive),
-        low_freq_factor: wrap(positive),
-        high_freq_factor: wrap(positive),
-        pretraining_sequence_length: wrap(positive),
+        factor: positive,
+        low_freq_factor: positive,
+        high_freq_factor: positive,
+        pretraining_sequence_length: positive,
       }),
     ),
     nullable: (schema) => v.nullable(schema),
