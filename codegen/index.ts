@@ -1,6 +1,6 @@
 /** The compiler's public face, the namespace `codegen`: an expanded spec in, ONNX graphs out, and what they consist of and cost. */
 
-export { compile, type Compiled, type CompileRequest, type LossReduction } from "./compile.ts";
+export { compile, type Compiled, type CompileRequest } from "./compile.ts";
 export { bytesOf, flopsOf, peakBytes, type Sizes } from "./cost.ts";
 export { explain, type ExplainedLayer, type ExplainOptions, type Explanation } from "./explain.ts";
 export { GraphBuilder, type Operand } from "./ir/builder.ts";
