@@ -68,28 +68,37 @@ let diagnostics = "";
 let loading: Promise<Library> | undefined;
 
 function library(): Promise<Library> {
-  loading ??= (async () => {
-    const { ready } = await import("h5wasm/node");
-    const loaded = await ready as unknown as Library;
-    // HDF5 prints its error stack to stderr; here it becomes the cause of an OnnxHubError.
-    const stderr = loaded.FS.getStream(2);
-    stderr.node ??= { mode: 0o20666 };
-    stderr.stream_ops = {
-      write(_stream, heap, offset, length): number {
-        diagnostics += new TextDecoder().decode(Uint8Array.from({ length }, (_, i) => heap[offset + i]));
-        return length;
-      },
-    };
-    return loaded;
-  })();
+  loading ??= load().catch((cause) => {
+    loading = undefined;
+    throw new OnnxHubError("format/hdf5-library", "The library that writes HDF5 can't be loaded", {
+      found: reason(cause),
+      remedy: "In Deno, writing HDF5 takes --allow-env beside --allow-write. Else install the package h5wasm.",
+      cause,
+    });
+  });
   return loading;
+}
+
+async function load(): Promise<Library> {
+  const { ready } = await import("h5wasm/node");
+  const loaded = await ready as unknown as Library;
+  // HDF5 prints its error stack to stderr; here it becomes the cause of an OnnxHubError.
+  const stderr = loaded.FS.getStream(2);
+  stderr.node ??= { mode: 0o20666 };
+  stderr.stream_ops = {
+    write(_stream, heap, offset, length): number {
+      diagnostics += new TextDecoder().decode(Uint8Array.from({ length }, (_, i) => heap[offset + i]));
+      return length;
+    },
+  };
+  return loaded;
 }
 
 /**
  * Starts an HDF5 file at `path`, replacing a file that is there. The result reads back with h5py as what Keras writes:
  * superblock 0, groups with symbol tables, contiguous data, attributes as UTF-8 strings of variable length.
  *
- * Throws "format/hdf5-write" where the library or the disk refuses.
+ * Throws "format/hdf5-write" where the library or the disk refuses, "format/hdf5-library" where the library can't be loaded.
  */
 export async function createHdf5(path: string): Promise<Hdf5Writer> {
   const hdf5 = await library();

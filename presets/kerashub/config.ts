@@ -10,7 +10,7 @@ export interface KerasObject extends JsonObject {
   readonly module: string;
   readonly class_name: string;
   readonly config: JsonObject;
-  /** "keras_hub>XLMRobertaBackbone"; null for Keras' own classes. */
+  /** "keras_hub>ClassName"; null for Keras' own classes. */
   readonly registered_name: string | null;
 }
 
@@ -80,7 +80,7 @@ export function parseKerasObject(value: JsonValue | undefined, path: string): Ke
   if (typeof class_name !== "string") throw objectError(`${path}, class_name`, "a class' name", kindOf(class_name));
   if (!isJsonObject(config)) throw objectError(`${path}, config`, "an object", kindOf(config));
   if (registered_name !== null && typeof registered_name !== "string") {
-    throw objectError(`${path}, registered_name`, "a name like keras_hub>BertBackbone", kindOf(registered_name));
+    throw objectError(`${path}, registered_name`, "a name like keras_hub>ClassName", kindOf(registered_name));
   }
   return { module: typeof module === "string" ? module : "", class_name, config, registered_name };
 }
@@ -92,7 +92,7 @@ export function nestedObject({ class_name, config }: KerasObject, key: string, p
 }
 
 /**
- * The KerasHub class of an object: "XLMRobertaBackbone" for `keras_hub>XLMRobertaBackbone` and, in old presets, `keras_nlp>XLMRobertaBackbone`.
+ * The KerasHub class of an object: "ClassName" for `keras_hub>ClassName` and, in old presets, `keras_nlp>ClassName`.
  *
  * Throws "preset/class" for what is not KerasHub's.
  */

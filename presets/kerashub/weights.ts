@@ -267,7 +267,7 @@ export function wholeTaskGroups({ backbone, groups, head_groups: head }: KerasCh
   ];
 }
 
-/** A class' name as Keras spells it in files: XLMRobertaBackbone is xlm_roberta_backbone. */
+/** A class' name as Keras spells it in files: MyV3Backbone is my_v3_backbone. */
 export function snakeCase(name: string): string {
   return name.replace(/\W+/g, "").replace(/(.)([A-Z][a-z]+)/g, "$1_$2").replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
 }
