@@ -13,18 +13,19 @@ export function drawTable(columns: readonly TableColumn[], rows: readonly (reado
   const widths = fit(columns.map((column) => column.width + 2), width - columns.length - 1);
   const line = (left: string, fill: string, between: string, right: string): string =>
     left + widths.map((size) => fill.repeat(size)).join(between) + right;
-  const row = (cells: readonly string[], bar: string): string[] => {
+  const row = (cells: readonly string[], bar: string, head = false): string[] => {
     const wrapped = cells.map((cell, i) => layOut(cell, widths[i] - 2, columns[i].align));
     const height = Math.max(...wrapped.map(({ length }) => length));
-    return Array.from(
-      { length: height },
-      (_, y) => bar + wrapped.map((cell, i) => ` ${cell[y] ?? " ".repeat(Math.max(0, widths[i] - 2))} `).join(bar) + bar,
-    );
+    return Array.from({ length: height }, (_, y) => {
+      // The head stands on its bottom, the rows hang from their top.
+      const parts = wrapped.map((lines, i) => ` ${lines[head ? y - height + lines.length : y] ?? " ".repeat(Math.max(0, widths[i] - 2))} `);
+      return bar + parts.join(bar) + bar;
+    });
   };
   const body = rows.map((cells) => row(cells, "│").join("\n")).join(`\n${line("├", "─", "┼", "┤")}\n`);
   return [
     line("┏", "━", "┳", "┓"),
-    ...row(columns.map(({ header }) => header), "┃"),
+    ...row(columns.map(({ header }) => header), "┃", true),
     line("┡", "━", "╇", "┩"),
     ...(rows.length > 0 ? [body] : []),
     line("└", "─", "┴", "┘"),
