@@ -40,10 +40,10 @@ export const explainModel = command({
         remedy: "Say what is to be trained: --task NAME.",
       });
     }
-    const spec = await expandModel(file, values);
     const sizes: Record<string, number> = readSizes("size", values.size);
     if (batch !== undefined) sizes.batch = wholeNumber("batch", batch, 1);
     if (sequence !== undefined) sizes.sequence = wholeNumber("sequence", sequence, 1);
+    const spec = await expandModel(file, values);
     if (hasSequence(spec)) sizes.sequence ??= Math.min(SEQUENCE, spec.limits.sequence ?? SEQUENCE);
     const used = spec.head ? optimizerOf(spec.head, optimizer) : null;
     const explanation = explain(spec, { sizes, optimizer: used?.settings });

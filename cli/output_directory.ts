@@ -15,7 +15,7 @@ const MANIFEST = "manifest.json";
  * Writes files and their manifest into a directory, which is made if need be. Files of an earlier manifest that are not written again are
  * removed; others stay. Needs no permission to write outside the directory.
  *
- * Throws "format/write", "cli/foreign-manifest" for a `manifest.json` of somebody else.
+ * Throws "format/write", "format/directory-foreign" for a `manifest.json` of somebody else.
  */
 export async function writeCompiled(directory: string, files: ReadonlyMap<string, Content>, manifest: object): Promise<void> {
   const old = earlierFiles(directory);
@@ -45,7 +45,7 @@ function earlierFiles(directory: string): string[] {
     old = {};
   }
   if (old?.format !== FORMAT) {
-    throw new OnnxHubError("cli/foreign-manifest", "The directory holds a manifest of something else", {
+    throw new OnnxHubError("format/directory-foreign", "The directory holds a manifest of something else", {
       path,
       expected: `a manifest with "format": "${FORMAT}", or none`,
       remedy: "Choose another directory.",
