@@ -16,7 +16,8 @@ const MAY_IMPORT: readonly [folder: string, others: readonly string[]][] = [
   ["presets", ["formats", "spec", "text", "codegen", "runtime", "training"]],
   ["models", ["formats", "spec", "text", "codegen", "runtime", "training", "presets"]],
   ["mod.ts", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models"]],
-  ["cli.ts", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models", "mod.ts"]],
+  ["cli", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models", "mod.ts"]],
+  ["cli.ts", ["cli"]],
 ];
 const LEAVES: readonly string[] = ["errors.ts", "random.ts"];
 
