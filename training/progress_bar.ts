@@ -24,16 +24,7 @@ export interface ProgressBarOptions {
   readonly console?: Console;
 }
 
-/**
- * A progress bar that prints what Keras' `Progbar` (`keras/src/utils/progbar.py`) prints, byte for byte.
- *
- * @example
- * ```ts
- * import { ProgressBar } from "onnxhub";
- * const bar = new ProgressBar({ target: 3 });
- * for (let step = 1; step <= 3; step++) bar.update(step, [["loss", 1 / step]]);
- * ```
- */
+/** A progress bar that prints what Keras' `Progbar` (`keras/src/utils/progbar.py`) prints, byte for byte. */
 export class ProgressBar {
   /** Steps expected; may be set once it is known. */
   target: number | null;
