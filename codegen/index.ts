@@ -7,7 +7,7 @@ export { GraphBuilder, type Operand } from "./ir/builder.ts";
 export { printGraph } from "./ir/print.ts";
 export type { Dim, DType, Graph, Node, NodeOf, OpAttributes, OpName, Shape, TensorType, Value } from "./ir/types.ts";
 export { verify } from "./ir/verify.ts";
-export type { LossConfig } from "./losses.ts";
+export type { LossConfig, LossReduction } from "./losses.ts";
 export type { MetricConfig } from "./metrics.ts";
 export { encode, type EncodeOptions, type ExternalData } from "./onnx/encode.ts";
 export { optimizerNames } from "./optimizers/rules.ts";

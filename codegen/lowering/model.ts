@@ -6,7 +6,7 @@ import { GraphBuilder } from "../ir/builder.ts";
 import { evaluateDim } from "../ir/dims.ts";
 import type { Value } from "../ir/types.ts";
 import { layerRules, type LoweringContext } from "./layers.ts";
-import { join, WeightStore } from "./weights.ts";
+import { join, weightsIn, WeightStore } from "./weights.ts";
 
 /** Where a dropout mask goes in. */
 export interface DropoutSite {
@@ -25,6 +25,8 @@ export interface LoweredModel {
   readonly dropouts: readonly DropoutSite[];
   /** What each primitive layer gave, in order: for `explain` and `summary`. */
   readonly layers: readonly LoweredLayer[];
+  /** The values by name, as the top level of backbone and head sees them. */
+  readonly values: ReadonlyMap<string, Value>;
 }
 
 /** One primitive layer as it was lowered. */
@@ -32,7 +34,7 @@ export interface LoweredLayer {
   readonly path: string;
   readonly layer: ExpandedLayer;
   readonly output: Value;
-  /** Paths of the weights that it uses as its own. */
+  /** Paths of the weights that it uses: its own, those declared beside it, those of others. */
   readonly weights: readonly string[];
   /** The nodes [first, last) of the graph that it became. */
   readonly nodes: readonly [number, number];
@@ -88,7 +90,10 @@ export function lowerModel(spec: ExpandedSpec, { training }: { training: boolean
           g,
           dropout,
           value: (name) => lookUp(values, name),
-          expression: (expression) => weights.expression(expression, prefix),
+          expression: (expression) => {
+            used.push(...weightsIn(expression, prefix));
+            return weights.expression(expression, prefix);
+          },
           weight: (name, shape, initializer) => {
             used.push(join(weightsAt, name));
             return weights.declare(join(weightsAt, name), { shape, initializer });
@@ -132,7 +137,7 @@ export function lowerModel(spec: ExpandedSpec, { training }: { training: boolean
     weights.enter("head");
     outputs = lowerPart(spec.head);
   }
-  return { g, inputs, outputs, backboneOutputs, weights, dropouts, layers };
+  return { g, inputs, outputs, backboneOutputs, weights, dropouts, layers, values: scope };
 }
 
 /** A value's number of elements where symbols have the given sizes. */

@@ -53,7 +53,7 @@ export class WeightStore {
   expression(expression: WeightExpression, scope: string): Value {
     const { g } = this;
     if ("ref" in expression) {
-      const path = expression.ref.startsWith("./") ? join(scope, expression.ref.slice(2)) : expression.ref;
+      const path = absolute(expression.ref, scope);
       const value = this.#values.get(path);
       if (value) return value;
       const guess = nearest(path, this.#values.keys());
@@ -96,6 +96,24 @@ export class WeightStore {
   value(path: string): Value {
     return this.#values.get(path)!;
   }
+}
+
+/** A reference's full path. */
+function absolute(ref: string, scope: string): string {
+  return ref.startsWith("./") ? join(scope, ref.slice(2)) : ref;
+}
+
+/** The full paths of the weights that an expression is over. */
+export function weightsIn(expression: WeightExpression, scope: string): string[] {
+  if ("ref" in expression) return [absolute(expression.ref, scope)];
+  const operands = "transpose" in expression
+    ? [expression.transpose]
+    : "add" in expression
+    ? expression.add
+    : "multiply" in expression
+    ? expression.multiply
+    : expression.matmul;
+  return operands.flatMap((operand) => typeof operand === "number" ? [] : weightsIn(operand, scope));
 }
 
 /** Joins two parts of a path; either may be empty. */
