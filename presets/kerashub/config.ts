@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { OnnxHubError } from "../../errors.ts";
+import { recoverDirectory } from "../../formats/atomic.ts";
 import { isJsonObject, JsonFloat, type JsonObject, type JsonValue, readJson } from "../../formats/json.ts";
 import type { ConfigValue, ExpandedConfigEntry } from "../../spec/types.ts";
 
@@ -31,11 +32,13 @@ export const WRITTEN_AS = { keras_version: "3.15.1", keras_hub_version: "0.32.0.
 const MAXIMUM_BYTES = 16 << 20;
 
 /**
- * Reads a preset's config.json and tells its format: `registered_name` means KerasHub, `model_type` Hugging Face.
+ * Reads a preset's config.json and tells its format: `registered_name` means KerasHub, `model_type` Hugging Face. A save of the directory that was
+ * killed in its last step is finished first.
  *
  * Throws "preset/no-config" where there is none, "preset/format" for another format, and what `parseKerasObject` and `readJson` throw.
  */
 export function readPresetConfig(directory: string): PresetConfig {
+  recoverDirectory(directory);
   const path = join(directory, "config.json");
   let config: JsonValue;
   try {
@@ -108,14 +111,14 @@ export function kerasHubClass({ class_name, registered_name }: KerasObject, path
   return match[1];
 }
 
-/** What every Keras layer's config has beside its own arguments. */
-const LAYER_KEYS: ReadonlySet<string> = new Set(["name", "trainable", "dtype"]);
+/** What a config has beside arguments: what every Keras layer has, where it is saved, and the objects it is made of (which may be null). */
+const OTHER_KEYS: ReadonlySet<string> = new Set(["name", "trainable", "dtype", "config_file", "backbone", "preprocessor", "tokenizer"]);
 
-/** The arguments in an object's config: without the layer's name, dtype and the objects inside it. "preset/object" for a value that is none. */
+/** The arguments in an object's config: without the layer's name, dtype and file, and without the objects inside it. "preset/object" for a value that is none. */
 export function hyperparameters({ config }: KerasObject, path: string): Record<string, ConfigValue> {
   const found: Record<string, ConfigValue> = Object.create(null);
   for (const [key, value] of Object.entries(config)) {
-    if (LAYER_KEYS.has(key) || isSerialized(value)) continue;
+    if (OTHER_KEYS.has(key) || isSerialized(value)) continue;
     found[key] = plainValue(value, `${path}, config.${key}`);
   }
   return found;

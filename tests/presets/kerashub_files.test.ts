@@ -385,10 +385,9 @@ describe("the JSON of a preset", () => {
     assert.deepEqual(nestedObject(task, "backbone", "task.json"), preset.config);
     assert.equal(kerasHubClass(nestedObject(preprocessor, "tokenizer", "task.json")!, "task.json"), "XLMRobertaTokenizer");
     assert.equal(hyperparameters(preprocessor, "task.json").mask_selection_rate, 0.15);
-    assert.equal(
-      nestedObject(readKerasObject(join(fixtures, "kerashub/bert_tiny_classifier/task.json"))!, "preprocessor", "task.json"),
-      null,
-    );
+    const classifier = readKerasObject(join(fixtures, "kerashub/bert_tiny_classifier/task.json"))!;
+    assert.equal(nestedObject(classifier, "preprocessor", "task.json"), null);
+    assert.deepEqual({ ...hyperparameters(classifier, "task.json") }, { num_classes: 3, activation: "linear", dropout: 0 });
     assert.equal(readKerasObject(join(tiny, "none.json")), undefined);
   });
 
@@ -415,6 +414,14 @@ describe("the JSON of a preset", () => {
     refused(() => readPresetConfig(home), "format/json-syntax", "config.json:1:21");
     fs.writeFileSync(join(home, "config.json"), '{"a":'.repeat(100_000));
     refused(() => readPresetConfig(home), "format/json-depth");
+  });
+
+  it("is found where a killed save left the directory between two names", () => {
+    const path = join(home, "preset");
+    fs.mkdirSync(join(home, ".preset.4194999-0123456789ab.replaced"));
+    fs.cpSync(tiny, join(home, ".preset.4194999-0123456789ab.saving"), { recursive: true });
+    assert.equal(readPresetConfig(path).format, "kerashub");
+    assert.ok(fs.existsSync(join(path, "model.weights.h5")));
   });
 
   it("is refused where it is damaged, with the file and the field", () => {
