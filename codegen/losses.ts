@@ -58,8 +58,19 @@ function sparseCrossEntropy(g: GraphBuilder, labels: Value, predictions: Value, 
 
 const categoricalDefaults = { from_logits: false, label_smoothing: 0 } as const;
 
+/** The name of a loss. */
+export type LossName =
+  | "SparseCategoricalCrossentropy"
+  | "CategoricalCrossentropy"
+  | "BinaryCrossentropy"
+  | "MeanSquaredError"
+  | "MeanAbsoluteError"
+  | "Huber"
+  | "KLDivergence"
+  | "CosineSimilarity";
+
 /** The losses by Keras' class names. Source: keras.losses. */
-export const lossRules = {
+export const lossRules: Readonly<Record<LossName, LossRule>> = {
   SparseCategoricalCrossentropy: {
     defaults: { from_logits: false, ignore_class: null },
     labels: "index",
@@ -128,10 +139,7 @@ export const lossRules = {
       return g.neg(g.sum(g.mul(unit(labels), unit(predictions)), last(predictions)));
     },
   },
-} as const satisfies Readonly<Record<string, LossRule>>;
-
-/** The name of a loss. */
-export type LossName = keyof typeof lossRules;
+};
 
 /** The rule of a loss: one of the table, or an expression of the user's (`name: "Expression"`). */
 export function lossRule({ name, config }: LossConfig): LossRule {

@@ -101,8 +101,27 @@ function positives(label: string, of: "predicted" | "actual"): MetricRule {
   };
 }
 
+/** The name of a metric. */
+export type MetricName =
+  | "SparseCategoricalAccuracy"
+  | "CategoricalAccuracy"
+  | "BinaryAccuracy"
+  | "SparseTopKCategoricalAccuracy"
+  | "TopKCategoricalAccuracy"
+  | "Precision"
+  | "Recall"
+  | "SparseCategoricalCrossentropy"
+  | "CategoricalCrossentropy"
+  | "BinaryCrossentropy"
+  | "Perplexity"
+  | "MeanSquaredError"
+  | "RootMeanSquaredError"
+  | "MeanAbsoluteError"
+  | "KLDivergence"
+  | "CosineSimilarity";
+
 /** The metrics by Keras' class names. Sources: keras.metrics; Perplexity is keras_hub.metrics.Perplexity. */
-export const metricRules = {
+export const metricRules: Readonly<Record<MetricName, MetricRule>> = {
   SparseCategoricalAccuracy: hits("sparse_categorical_accuracy", "index", {}, (g, y, p) => g.equal(g.argMax(p), y)),
   CategoricalAccuracy: hits("categorical_accuracy", "like_predictions", {}, (g, y, p) => g.equal(g.argMax(p), g.argMax(y))),
   BinaryAccuracy: {
@@ -143,10 +162,7 @@ export const metricRules = {
   MeanAbsoluteError: meanLoss("MeanAbsoluteError", "mean_absolute_error"),
   KLDivergence: meanLoss("KLDivergence", "kl_divergence"),
   CosineSimilarity: meanLoss("CosineSimilarity", "cosine_similarity"),
-} as const satisfies Readonly<Record<string, MetricRule>>;
-
-/** The name of a metric. */
-export type MetricName = keyof typeof metricRules;
+};
 
 /** The rule of a metric: one of the table, or an expression of the user's (`name: "Expression"`). */
 export function metricRule({ name, config }: Pick<MetricConfig, "name" | "config">): MetricRule {
