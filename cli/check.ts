@@ -1,4 +1,4 @@
-/** `check`: what is wrong with a spec, or what it is. */
+/** The command `check`: what is wrong with a spec, or what it is. */
 
 import { compile } from "../codegen/compile.ts";
 import { formatShape } from "../codegen/ir/dims.ts";

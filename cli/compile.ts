@@ -1,4 +1,4 @@
-/** `compile`: a spec's graphs as ONNX files that any runtime takes, with a manifest that says how to feed them. */
+/** The command `compile`: a spec's graphs as ONNX files that any runtime takes, with a manifest that says how to feed them. */
 
 import { encode } from "../codegen/onnx/encode.ts";
 import { compile } from "../codegen/compile.ts";

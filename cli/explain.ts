@@ -1,4 +1,4 @@
-/** `explain`: a model's layers, its size, and what running and training it will cost. */
+/** The command `explain`: a model's layers, its size, and what running and training it will cost. */
 
 import { explain, type Explanation } from "../codegen/explain.ts";
 import { OnnxHubError } from "../errors.ts";

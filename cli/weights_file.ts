@@ -1,4 +1,4 @@
-/** `weights.bin`: the initial values of a model's weights, one after the other, little-endian float32. */
+/** The file `weights.bin`: the initial values of a model's weights, one after the other, little-endian float32. */
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { ExternalData } from "../codegen/onnx/encode.ts";

@@ -1,4 +1,4 @@
-/** `check`: broken specs are told apart from good ones, and each problem is said once, with its place. */
+/** The command `check`: broken specs are told apart from good ones, and each problem is said once, with its place. */
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -1,4 +1,4 @@
-/** `compile`: its files run in onnxruntime by what the manifest says alone, are the same every time, and replace only their own. */
+/** The command `compile`: its files run in onnxruntime by what the manifest says alone, are the same every time, and replace only their own. */
 
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";

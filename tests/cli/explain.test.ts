@@ -1,4 +1,4 @@
-/** `explain`: its numbers against formulas by hand, its table against the layers. */
+/** The command `explain`: its numbers against formulas by hand, its table against the layers. */
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
