@@ -28,7 +28,7 @@ function toError(issue: v.BaseIssue<unknown>, place: Place): OnnxHubError {
   const guess = issue.type === "picklist" && typeof issue.input === "string" ? nearest(issue.input, choices) : undefined;
   return new OnnxHubError("spec/value", "Wrong value", {
     path,
-    expected: issue.kind === "validation" ? issue.message : expectation(issue, choices),
+    expected: issue.kind === "validation" || issue.type === "custom" ? issue.message : expectation(issue, choices),
     found,
     remedy: guess ? `Did you mean \`${guess}\`?` : undefined,
   });

@@ -67,7 +67,7 @@ const group: Schema = object({ ...entryCommon, layers: v.array(v.lazy(() => entr
 
 const alias: Schema = object({ when: entryCommon.when, in: template, out: identifier });
 
-const noEntry: Schema = v.looseObject({ layer: v.picklist(layerNames) });
+const noEntry: Schema = v.custom(() => false, "an object with `layer`, `block`, `layers`, or `in` and `out`");
 
 /** One entry. */
 export const entry: Schema = dispatch(

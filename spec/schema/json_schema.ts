@@ -25,7 +25,12 @@ interface Node {
   readonly getter?: (input: unknown) => Node;
 }
 
-type Definitions = Map<string, JsonSchema>;
+interface Context {
+  /** The `$defs`. */
+  readonly defs: Map<string, JsonSchema>;
+  /** Whether keys that must be there are said to be: not where `extends` can supply them, which is everywhere but in lists. */
+  readonly complete: boolean;
+}
 
 const ACTIONS: Readonly<Record<string, (requirement: unknown) => JsonSchema>> = {
   integer: () => ({ type: "integer" }),
@@ -35,7 +40,7 @@ const ACTIONS: Readonly<Record<string, (requirement: unknown) => JsonSchema>> = 
   check: () => ({ exclusiveMinimum: 0 }),
 };
 
-const CONVERTERS: Readonly<Record<string, (node: Node, defs: Definitions) => JsonSchema>> = {
+const CONVERTERS: Readonly<Record<string, (node: Node, context: Context) => JsonSchema>> = {
   string: () => ({ type: "string" }),
   number: () => ({ type: "number" }),
   boolean: () => ({ type: "boolean" }),
@@ -43,25 +48,29 @@ const CONVERTERS: Readonly<Record<string, (node: Node, defs: Definitions) => Jso
   unknown: () => ({}),
   literal: ({ literal }) => ({ const: literal }),
   picklist: ({ options }) => ({ enum: options }),
-  array: ({ item }, defs) => ({ type: "array", items: convert(item!, defs) }),
-  tuple: ({ items }, defs) => ({
+  array: ({ item }, context) => ({ type: "array", items: convert(item!, { ...context, complete: true }) }),
+  tuple: ({ items }, context) => ({
     type: "array",
-    prefixItems: items!.map((item) => convert(item, defs)),
+    prefixItems: items!.map((item) => convert(item, { ...context, complete: true })),
     minItems: items!.length,
     items: false,
   }),
-  record: ({ key, value }, defs) => ({ type: "object", propertyNames: convert(key!, defs), additionalProperties: convert(value!, defs) }),
-  union: ({ options }, defs) => ({ anyOf: options!.map((option) => convert(option as Node, defs)) }),
-  nullable: ({ wrapped }, defs) => ({ anyOf: [convert(wrapped!, defs), { type: "null" }] }),
-  optional: ({ wrapped }, defs) => convert(wrapped!, defs),
-  strict_object: (node, defs) => ({ ...objectOf(node, defs), additionalProperties: false }),
+  record: ({ key, value }, context) => ({
+    type: "object",
+    propertyNames: convert(key!, context),
+    additionalProperties: convert(value!, context),
+  }),
+  union: ({ options }, context) => ({ anyOf: options!.map((option) => convert(option as Node, context)) }),
+  nullable: ({ wrapped }, context) => ({ anyOf: [convert(wrapped!, context), { type: "null" }] }),
+  optional: ({ wrapped }, context) => convert(wrapped!, context),
+  strict_object: (node, context) => ({ ...objectOf(node, context), additionalProperties: false }),
   lazy: convertLazy,
 };
 
-/** The JSON Schema of a schema; `required` replaces the root's own list, because `extends` can supply the rest. */
+/** The JSON Schema of a schema; `required` are the root's keys that must be there. */
 export function jsonSchemaOf(schema: Schema, { title, required }: { title: string; required: readonly string[] }): JsonSchema {
-  const defs: Definitions = new Map();
-  const root = convert(schema as unknown as Node, defs);
+  const defs = new Map<string, JsonSchema>();
+  const root = convert(schema as unknown as Node, { defs, complete: false });
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title,
@@ -71,28 +80,28 @@ export function jsonSchemaOf(schema: Schema, { title, required }: { title: strin
   };
 }
 
-function convert(node: Node, defs: Definitions): JsonSchema {
+function convert(node: Node, context: Context): JsonSchema {
   const converter = CONVERTERS[node.type];
   if (!converter) throw new OnnxHubError("internal/json-schema", `No JSON Schema for the valibot schema \`${node.type}\``);
   const [, ...actions] = node.pipe ?? [node];
-  return Object.assign({}, converter(node, defs), ...actions.map((action) => ACTIONS[action.type](action.requirement)));
+  return Object.assign({}, converter(node, context), ...actions.map((action) => ACTIONS[action.type](action.requirement)));
 }
 
-function objectOf({ entries }: Node, defs: Definitions): JsonSchema {
-  const properties = Object.fromEntries(Object.entries(entries!).map(([key, value]) => [key, convert(value, defs)]));
+function objectOf({ entries }: Node, context: Context): JsonSchema {
+  const properties = Object.fromEntries(Object.entries(entries!).map(([key, value]) => [key, convert(value, context)]));
   const required = Object.keys(entries!).filter((key) => entries![key].type !== "optional");
-  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
+  return { type: "object", properties, ...(context.complete && required.length > 0 ? { required } : {}) };
 }
 
-function convertLazy(node: Node, defs: Definitions): JsonSchema {
+function convertLazy(node: Node, context: Context): JsonSchema {
   const dispatch = dispatchOf(node);
-  if (!dispatch) return convert(node.getter!(undefined), defs);
+  if (!dispatch) return convert(node.getter!(undefined), context);
   const { name, alternatives } = dispatch;
-  const all = () => ({ anyOf: alternatives().map((alternative) => convert(alternative as unknown as Node, defs)) });
+  const all = () => ({ anyOf: alternatives().map((alternative) => convert(alternative as unknown as Node, context)) });
   if (name === null) return all();
-  if (!defs.has(name)) {
-    defs.set(name, {}); // before the alternatives, which may come back here
-    defs.set(name, all());
+  if (!context.defs.has(name)) {
+    context.defs.set(name, {}); // before the alternatives, which may come back here
+    context.defs.set(name, all());
   }
   return { $ref: `#/$defs/${name}` };
 }

@@ -127,7 +127,11 @@ function makeValues(templated: boolean): Values {
         ? initializerForm(String((input as { type: string }).type), options)
         : v.looseObject({ type: v.picklist(Object.keys(INITIALIZERS)) });
     },
-    () => [v.picklist(Object.keys(INITIALIZERS)), ...Object.entries(INITIALIZERS).map(([type, options]) => initializerForm(type, options))],
+    () => [
+      v.picklist(Object.keys(INITIALIZERS)),
+      ...(templated ? [expression] : []),
+      ...Object.entries(INITIALIZERS).map(([type, options]) => initializerForm(type, options)),
+    ],
   );
   const initializerForm = (type: string, options: readonly string[]): Schema =>
     object({ type: v.literal(type), ...Object.fromEntries(options.map((option) => [option, v.optional(wrap(v.number()))])) });
