@@ -78,6 +78,11 @@ export function createTokenizer(spec: ExpandedTokenizer, assets: Readonly<Record
   return FACTORIES[spec.type](spec, assets);
 }
 
+/** The names of the files that a tokenizer is made from. */
+export function assetNames(spec: ExpandedTokenizer): string[] {
+  return spec.type === "bpe" ? [spec.asset, MERGES] : [spec.asset];
+}
+
 function asset(assets: Readonly<Record<string, Uint8Array>>, name: string): Uint8Array {
   const bytes = assets[name];
   if (bytes !== undefined) return bytes;

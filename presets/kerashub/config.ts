@@ -1,8 +1,6 @@
 /** The JSON files of a KerasHub preset: serialized Keras objects read and checked, and built for saving. */
 
-import { join } from "node:path";
 import { OnnxHubError } from "../../errors.ts";
-import { recoverDirectory } from "../../formats/atomic.ts";
 import { isJsonObject, JsonFloat, type JsonObject, type JsonValue, readJson } from "../../formats/json.ts";
 import type { ConfigValue, ExpandedConfigEntry } from "../../spec/types.ts";
 
@@ -32,27 +30,12 @@ export const WRITTEN_AS = { keras_version: "3.15.1", keras_hub_version: "0.32.0.
 const MAXIMUM_BYTES = 16 << 20;
 
 /**
- * Reads a preset's config.json and tells its format: `registered_name` means KerasHub, `model_type` Hugging Face. A save of the directory that was
- * killed in its last step is finished first.
+ * Reads a preset's config.json, given its path, and tells its format: `registered_name` means KerasHub, `model_type` Hugging Face.
  *
- * Throws "preset/no-config" where there is none, "preset/format" for another format, and what `parseKerasObject` and `readJson` throw.
+ * Throws "preset/format" for another format, and what `parseKerasObject` and `readJson` throw.
  */
-export function readPresetConfig(directory: string): PresetConfig {
-  recoverDirectory(directory);
-  const path = join(directory, "config.json");
-  let config: JsonValue;
-  try {
-    config = readJson(path, { maximumBytes: MAXIMUM_BYTES });
-  } catch (error) {
-    if (error instanceof OnnxHubError && error.code === "format/missing-file") {
-      throw new OnnxHubError("preset/no-config", "The preset has no config.json", {
-        path: directory,
-        remedy: "Give the directory of a KerasHub preset or of a Hugging Face model.",
-        cause: error,
-      });
-    }
-    throw error;
-  }
+export function readPresetConfig(path: string): PresetConfig {
+  const config = readJson(path, { maximumBytes: MAXIMUM_BYTES });
   if (isJsonObject(config)) {
     if (config.registered_name !== undefined) return { format: "kerashub", config: parseKerasObject(config, path) };
     if (typeof config.model_type === "string") return { format: "huggingface", modelType: config.model_type, config };
@@ -65,15 +48,8 @@ export function readPresetConfig(directory: string): PresetConfig {
 }
 
 /** Reads a file that holds one serialized Keras object: task.json, tokenizer.json, preprocessor.json. Undefined where there is no such file. */
-export function readKerasObject(path: string): KerasObject | undefined {
-  let value: JsonValue;
-  try {
-    value = readJson(path, { maximumBytes: MAXIMUM_BYTES });
-  } catch (error) {
-    if (error instanceof OnnxHubError && error.code === "format/missing-file") return undefined;
-    throw error;
-  }
-  return parseKerasObject(value, path);
+export function readKerasObject(path: string | undefined): KerasObject | undefined {
+  return path === undefined ? undefined : parseKerasObject(readJson(path, { maximumBytes: MAXIMUM_BYTES }), path);
 }
 
 /** Checks a serialized Keras object; `path` names it in errors ("preset/object"). */

@@ -23,6 +23,7 @@ import {
   tokenizerObject,
   typedConfig,
 } from "../../presets/kerashub/config.ts";
+import { openPreset } from "../../presets/handles.ts";
 import { savePresetDirectory, writePresetJson } from "../../presets/kerashub/directory.ts";
 import { shardNames } from "../../presets/kerashub/weight_store.ts";
 import { readKerasOptimizer, readKerasWeights, snakeCase, wholeTaskGroups, writeKerasWeights } from "../../presets/kerashub/weights.ts";
@@ -367,7 +368,7 @@ describe("the JSON of a preset", () => {
   });
 
   it("is read: format, class, hyperparameters, dtype, parts", () => {
-    const preset = readPresetConfig(tiny);
+    const preset = readPresetConfig(join(tiny, "config.json"));
     assert.ok(preset.format === "kerashub");
     assert.equal(kerasHubClass(preset.config, "config.json"), "XLMRobertaBackbone");
     assert.equal(dtypePolicyName(preset.config, "config.json"), "float32");
@@ -388,11 +389,12 @@ describe("the JSON of a preset", () => {
     const classifier = readKerasObject(join(fixtures, "kerashub/bert_tiny_classifier/task.json"))!;
     assert.equal(nestedObject(classifier, "preprocessor", "task.json"), null);
     assert.deepEqual({ ...hyperparameters(classifier, "task.json") }, { num_classes: 3, activation: "linear", dropout: 0 });
-    assert.equal(readKerasObject(join(tiny, "none.json")), undefined);
+    assert.equal(readKerasObject(undefined), undefined);
+    refused(() => readKerasObject(join(tiny, "none.json")), "format/missing-file", "none.json");
   });
 
   it("is read where old releases wrote it", () => {
-    const preset = readPresetConfig(join(formats, "preset_legacy"));
+    const preset = readPresetConfig(join(formats, "preset_legacy", "config.json"));
     assert.ok(preset.format === "kerashub");
     assert.equal(kerasHubClass(preset.config, "config.json"), "XLMRobertaBackbone");
     assert.equal(dtypePolicyName(preset.config, "config.json"), undefined);
@@ -401,37 +403,37 @@ describe("the JSON of a preset", () => {
 
   it("is told from Hugging Face's, and from what is neither", () => {
     const put = (value: unknown): void => fs.writeFileSync(join(home, "config.json"), JSON.stringify(value));
-    refused(() => readPresetConfig(home), "preset/no-config", home);
     put({ model_type: "xlm-roberta", hidden_size: 8 });
-    const preset = readPresetConfig(home);
+    const preset = readPresetConfig(join(home, "config.json"));
     assert.ok(preset.format === "huggingface");
     assert.equal(preset.modelType, "xlm-roberta");
     put({ architecture: "resnet" });
-    refused(() => readPresetConfig(home), "preset/format", "the keys architecture");
+    refused(() => readPresetConfig(join(home, "config.json")), "preset/format", "the keys architecture");
     put([1]);
-    refused(() => readPresetConfig(home), "preset/format", "a list");
+    refused(() => readPresetConfig(join(home, "config.json")), "preset/format", "a list");
     fs.writeFileSync(join(home, "config.json"), '{"registered_name": ');
-    refused(() => readPresetConfig(home), "format/json-syntax", "config.json:1:21");
+    refused(() => readPresetConfig(join(home, "config.json")), "format/json-syntax", "config.json:1:21");
     fs.writeFileSync(join(home, "config.json"), '{"a":'.repeat(100_000));
-    refused(() => readPresetConfig(home), "format/json-depth");
+    refused(() => readPresetConfig(join(home, "config.json")), "format/json-depth");
   });
 
-  it("is found where a killed save left the directory between two names", () => {
+  it("is found where a killed save left the directory between two names", async () => {
     const path = join(home, "preset");
     fs.mkdirSync(join(home, ".preset.4194999-0123456789ab.replaced"));
     fs.cpSync(tiny, join(home, ".preset.4194999-0123456789ab.saving"), { recursive: true });
-    assert.equal(readPresetConfig(path).format, "kerashub");
+    const source = await openPreset(path);
+    assert.equal(readPresetConfig((await source.file("config.json"))!).format, "kerashub");
     assert.ok(fs.existsSync(join(path, "model.weights.h5")));
   });
 
   it("is refused where it is damaged, with the file and the field", () => {
     const put = (value: JsonObject): void => writePresetJson(home, "config.json", value);
     put({ registered_name: "keras_hub>X", config: {} });
-    refused(() => readPresetConfig(home), "preset/object", "config.json, class_name", "found nothing");
+    refused(() => readPresetConfig(join(home, "config.json")), "preset/object", "config.json, class_name", "found nothing");
     put({ registered_name: "keras_hub>X", class_name: "X", config: [] });
-    refused(() => readPresetConfig(home), "preset/object", "config.json, config", "a list");
+    refused(() => readPresetConfig(join(home, "config.json")), "preset/object", "config.json, config", "a list");
     put({ registered_name: 3, class_name: "X", config: {} });
-    refused(() => readPresetConfig(home), "preset/object", "registered_name");
+    refused(() => readPresetConfig(join(home, "config.json")), "preset/object", "registered_name");
     const object = {
       module: "m",
       class_name: "X",
