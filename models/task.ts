@@ -37,7 +37,7 @@ export interface CompileOptions {
   /** A loss of `losses`, or Keras' name for it. */
   loss?: "auto" | (string & Record<never, never>) | Loss;
   /** Metrics that sample weights don't weigh. */
-  metrics?: readonly (string | Metric)[];
+  metrics?: "auto" | readonly (string | Metric)[];
   /** Metrics that sample weights weigh. */
   weightedMetrics?: "auto" | readonly (string | Metric)[];
 }
@@ -167,21 +167,22 @@ export class Task extends Model {
     this.assertAlive();
     checkOptions("compile", options, COMPILE_OPTIONS);
     const defaults = this.expanded.head!.compile;
-    const { optimizer = "auto", loss = "auto", metrics = [], weightedMetrics = "auto" } = options;
+    const { optimizer = "auto", loss = "auto", metrics = "auto", weightedMetrics = "auto" } = options;
     const camel = (config: Readonly<Record<string, ConfigValue>>) =>
       Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value]));
     const settledLoss = loss === "auto" ? getLoss(defaults.loss.name, camel(defaults.loss.config)) : getLoss(loss);
-    const weighted = weightedMetrics === "auto"
-      ? defaults.weighted_metrics.map(({ name, config }) => getMetric(name, settledLoss.description.name, camel(config)))
-      : weightedMetrics.map((metric) => getMetric(metric, settledLoss.description.name));
+    const settledMetrics = (given: NonNullable<CompileOptions["metrics"]>, own: typeof defaults.metrics): Metric[] =>
+      given === "auto"
+        ? own.map(({ name, config }) => getMetric(name, settledLoss.description.name, camel(config)))
+        : given.map((metric) => getMetric(metric, settledLoss.description.name));
     const compilation: Compilation = {
       loss: settledLoss,
       optimizer: getOptimizer(
         optimizer === "auto" ? { class_name: defaults.optimizer.name, config: defaults.optimizer.config } : optimizer,
       ),
       metrics: [
-        ...metrics.map((metric) => ({ metric: getMetric(metric, settledLoss.description.name), weighted: false })),
-        ...weighted.map((metric) => ({ metric, weighted: true })),
+        ...settledMetrics(metrics, defaults.metrics).map((metric) => ({ metric, weighted: false })),
+        ...settledMetrics(weightedMetrics, defaults.weighted_metrics).map((metric) => ({ metric, weighted: true })),
       ],
     };
     const labels = compilation.metrics.map(({ metric }) => metric.name);

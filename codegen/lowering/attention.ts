@@ -92,10 +92,16 @@ export function lowerRotary(layer: Rotary, context: LoweringContext): Value {
   return g.add(g.mul(x, g.cos(both)), g.mul(rotated, g.sin(both)));
 }
 
-/** The inverse frequency at an exponent in [0, 1), with Llama 3.1's smoothing between long and short wavelengths where it is asked for. */
+/**
+ * The inverse frequency at an exponent in [0, 1): positions divided by the scaling factor, with Llama 3.1's smoothing between long and
+ * short wavelengths (those of unscaled positions) where it is asked for.
+ */
 function inverseFrequency(layer: Rotary, exponent: number): number {
-  const plain = 1 / layer.max_wavelength ** exponent / layer.scaling_factor;
-  const adjustment = layer.frequency_adjustment;
+  const plain = 1 / layer.max_wavelength ** exponent;
+  return adjusted(plain, layer.frequency_adjustment) / layer.scaling_factor;
+}
+
+function adjusted(plain: number, adjustment: Rotary["frequency_adjustment"]): number {
   if (!adjustment) return plain;
   const { factor, low_freq_factor, high_freq_factor, pretraining_sequence_length } = adjustment;
   const wavelength = 2 * Math.PI / plain;
