@@ -1,4 +1,4 @@
-/** `repeat`, `as` and `when`: how often an entry stands, and with what in scope. */
+/** Reads `repeat`, `as` and `when`: how often an entry stands, and with what in scope. */
 
 import { OnnxHubError } from "../../errors.ts";
 import { evaluate, evaluateAll, joinPath, type Place, type Scope, where } from "../expressions.ts";

