@@ -18,7 +18,7 @@ export interface BytePairTokenizerOptions {
   readonly assets?: { readonly vocabulary: string; readonly merges: string };
 }
 
-const ROBERTA_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
+const DEFAULT_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
 const FILES = { vocabulary: "vocabulary.json", merges: "merges.txt" } as const;
 
 /**
@@ -52,7 +52,7 @@ export class BytePairTokenizer implements TextTokenizer {
   #encoder: KitokenEncoder | undefined;
 
   /** Makes the tokenizer. */
-  constructor({ vocabulary, merges, specialTokens = ROBERTA_TOKENS, assets = FILES }: BytePairTokenizerOptions) {
+  constructor({ vocabulary, merges, specialTokens = DEFAULT_TOKENS, assets = FILES }: BytePairTokenizerOptions) {
     this.#files = assets;
     this.#vocabulary = new Vocabulary(
       byId(vocabulary instanceof Uint8Array ? parse(vocabulary, assets.vocabulary) : vocabulary, assets.vocabulary),

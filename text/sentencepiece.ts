@@ -23,7 +23,7 @@ export interface SentencePieceTokenizerOptions {
 /** A string longer than this may be base64. */
 const PATH_LIMIT = 2048;
 
-const XLM_ROBERTA_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
+const DEFAULT_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
 
 /** How ids of the model and of the vocabulary go into each other, and what the vocabulary is then. */
 interface Remap {
@@ -93,7 +93,7 @@ export class SentencePieceTokenizer implements TextTokenizer {
   readonly #asset: string;
 
   /** Makes the tokenizer. */
-  constructor({ proto, remap = "none", specialTokens = XLM_ROBERTA_TOKENS, asset = "vocabulary.spm" }: SentencePieceTokenizerOptions) {
+  constructor({ proto, remap = "none", specialTokens = DEFAULT_TOKENS, asset = "vocabulary.spm" }: SentencePieceTokenizerOptions) {
     this.#proto = protoBytes(proto);
     this.#asset = asset;
     const path = typeof proto === "string" && proto.length <= PATH_LIMIT ? proto : asset;

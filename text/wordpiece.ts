@@ -19,7 +19,7 @@ export interface WordPieceTokenizerOptions {
   readonly asset?: string;
 }
 
-const BERT_TOKENS = { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unknown: "[UNK]" } as const;
+const DEFAULT_TOKENS = { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unknown: "[UNK]" } as const;
 /** What a token that continues a word begins with. */
 const CONTINUATION = "##";
 /** A longer word is unknown as a whole, in characters. */
@@ -55,7 +55,7 @@ export class WordPieceTokenizer implements TextTokenizer {
   readonly #rest: ByteTrie;
 
   /** Makes the tokenizer. */
-  constructor({ vocabulary, lowercase = false, specialTokens = BERT_TOKENS, asset = "vocabulary.txt" }: WordPieceTokenizerOptions) {
+  constructor({ vocabulary, lowercase = false, specialTokens = DEFAULT_TOKENS, asset = "vocabulary.txt" }: WordPieceTokenizerOptions) {
     const tokens = vocabulary instanceof Uint8Array ? lines(vocabulary, asset) : [...vocabulary];
     if (tokens.length === 0) {
       throw new OnnxHubError("text/vocabulary", "The vocabulary is empty", { path: asset, expected: "a token a line" });

@@ -1,7 +1,7 @@
 /** The passes, in order. */
 
 import type { Graph } from "../ir/types.ts";
-import { SharingBuilder } from "./common_subexpression.ts";
+import { SharingBuilder } from "./subexpressions.ts";
 import { dropDeadCode } from "./dead_code.ts";
 import { simplify } from "./simplify.ts";
 

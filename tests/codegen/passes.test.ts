@@ -7,7 +7,7 @@ import { evaluate } from "../../codegen/ir/evaluate.ts";
 import { printGraph } from "../../codegen/ir/print.ts";
 import type { Graph, OpName, Value } from "../../codegen/ir/types.ts";
 import { verify } from "../../codegen/ir/verify.ts";
-import { shareSubexpressions } from "../../codegen/passes/common_subexpression.ts";
+import { shareSubexpressions } from "../../codegen/passes/subexpressions.ts";
 import { dropDeadCode } from "../../codegen/passes/dead_code.ts";
 import { optimize } from "../../codegen/passes/optimize.ts";
 import { simplify } from "../../codegen/passes/simplify.ts";
