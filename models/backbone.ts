@@ -10,7 +10,7 @@ import { expand, type Spec } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { camelCase, configFrom, snakeName } from "./options.ts";
-import { loadBackbone, type LoadOptions, saveBackbone, type SaveOptions } from "./presets.ts";
+import { type BackboneLoadOptions, loadBackbone, type PresetClass, saveBackbone, type SaveOptions } from "./presets.ts";
 import { backboneSummary, type SummaryOptions } from "./summary.ts";
 
 /** What every backbone takes beside its architecture's own hyperparameters. */
@@ -106,7 +106,7 @@ export class Backbone extends Model {
   static fromConfig<B extends Backbone>(this: BackboneClass<B>, config: Readonly<Record<string, ConfigValue>>): B {
     if (this.architecture === null) {
       throw new OnnxHubError("model/abstract", "A configuration says nothing of its architecture", {
-        remedy: "Call `fromConfig` on an architecture's class, such as `models.XLMRobertaBackbone`.",
+        remedy: "Call `fromConfig` on the class of an architecture.",
       });
     }
     return new this(Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value])));
@@ -117,8 +117,12 @@ export class Backbone extends Model {
    *
    * On `Backbone` itself the class follows from the preset. Hyperparameters in camelCase override the preset's.
    */
-  static async fromPreset<B extends Backbone>(this: BackboneClass<B>, preset: string, options: LoadOptions & object = {}): Promise<B> {
-    return await loadBackbone(this.architecture, preset, options) as B;
+  static async fromPreset<B extends Backbone, A extends string | null>(
+    this: PresetClass<B> & { readonly architecture: A },
+    preset: string,
+    options?: BackboneLoadOptions<NoInfer<A>>,
+  ): Promise<B> {
+    return await loadBackbone(this.architecture, preset, options ?? {}) as B;
   }
 
   /** Writes a preset directory that KerasHub loads. A killed save leaves the old directory or the new one, never a broken one. */

@@ -4,15 +4,16 @@ import { nearest, OnnxHubError } from "../errors.ts";
 import { openPreset } from "../presets/handles.ts";
 import { readPresetConfig } from "../presets/kerashub/config.ts";
 import { PRESET_FILES } from "../presets/kerashub/directory.ts";
-import { load, type Spec } from "../spec/index.ts";
-import type { Backbone } from "./backbone.ts";
+import { load, type SourceConfigEntry, type Spec } from "../spec/index.ts";
+import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { builtInSpec } from "./built_in.ts";
+import type { BackboneOptionsByArchitecture } from "./generated/index.ts";
 import { openKerasHubPreset } from "./kerashub_preset.ts";
 import type { RunOptions } from "./model.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
 import { camelCase } from "./options.ts";
 import type { MaskedLMPreprocessorOptions, Preprocessor } from "./preprocessor.ts";
-import type { Task } from "./task.ts";
+import type { Task, TaskOptions } from "./task.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export { saveBackbone, type SaveOptions, savePreprocessor, saveTask, saveTokenizer } from "./preset_saving.ts";
@@ -32,6 +33,26 @@ export interface LoadOptions extends RunOptions {
   /** Whether the task is compiled with what its spec says; default true. */
   compile?: boolean;
 }
+
+/** A class that `fromPreset` is called on, whatever its constructor takes. */
+export type PresetClass<M> = abstract new (...options: never[]) => M;
+
+type Architecture = keyof BackboneOptionsByArchitecture;
+
+/** What overrides a backbone's hyperparameters: on a class of its own (`A` a name) those of its architecture, on a base class those of any. */
+export type BackboneOverrides<A extends string | null, Except extends PropertyKey = never> = Overrides<
+  BackboneOptionsByArchitecture[A extends Architecture ? A : Architecture],
+  keyof BackboneOptions | Except
+>;
+
+/** The hyperparameters among options, none of them needed. */
+export type Overrides<O, Except extends PropertyKey> = O extends object ? Partial<Omit<O, Except>> : never;
+
+/** What `fromPreset` of a backbone's class takes. */
+export type BackboneLoadOptions<A extends string | null> = Omit<LoadOptions, "preprocessor" | "compile"> & BackboneOverrides<A>;
+
+/** What `fromPreset` of a task's class takes: its head's hyperparameters (`O` are its options) go before the backbone's of the same name. */
+export type TaskLoadOptions<A extends string | null, O> = LoadOptions & Overrides<O, keyof TaskOptions> & BackboneOverrides<A, keyof O>;
 
 const LOAD_OPTIONS = ["loadWeights", "preprocessor", "spec", "name", "trainable", "compile", "backend", "threads", "seed"];
 
@@ -90,23 +111,25 @@ const BACKBONE_NAMES = ["trainable", "backend", "threads", "seed"] as const;
 /** The backbone of a preset. See `Backbone.fromPreset`. */
 export async function loadBackbone(architecture: string | null, preset: string, options: LoadOptions & object): Promise<Backbone> {
   const opened = await open(preset, architecture, options.spec);
-  checkOverrides(options, Object.keys(opened.spec.source.config));
-  const backbone = makeBackbone(opened, options);
+  const keys = Object.keys(opened.spec.source.config);
+  checkOverrides(options, LOAD_OPTIONS.filter((name) => name !== "preprocessor" && name !== "compile"), keys);
+  const backbone = makeBackbone(opened, options, keys);
   if (options.loadWeights ?? true) await opened.readBackbone(backbone);
   return backbone;
 }
 
-function makeBackbone({ backbone: { name, config }, spec, classes }: OpenedPreset, options: object & { name?: string }): Backbone {
+/** The preset's backbone; of the options those in `keys` override its hyperparameters. */
+function makeBackbone({ backbone, classes }: OpenedPreset, options: { name?: string }, keys: readonly string[]): Backbone {
   return new classes.backbone({
-    ...camel(config),
-    ...overrides(options, Object.keys(spec.source.config)),
+    ...camel(backbone.config),
+    ...overrides(options, keys),
     ...overrides(options, BACKBONE_NAMES),
-    name: options.name ?? name,
+    name: options.name ?? backbone.name,
   });
 }
 
-function checkOverrides(options: object, configKeys: Iterable<string>): void {
-  const known = [...LOAD_OPTIONS, ...[...configKeys].map(camelCase)];
+function checkOverrides(options: object, own: readonly string[], configKeys: readonly string[]): void {
+  const known = [...own, ...configKeys.map(camelCase)];
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const guess = nearest(key, known);
@@ -134,16 +157,16 @@ export async function loadTask(task: string, architecture: string | null, preset
     });
   }
   const headKeys = Object.keys(head.config ?? {});
-  checkOverrides(options, [...Object.keys(spec.source.config), ...headKeys]);
+  const backboneKeys = Object.keys(spec.source.config).filter((key) => !headKeys.includes(key));
+  checkOverrides(options, LOAD_OPTIONS, [...backboneKeys, ...headKeys]);
   const saved = await opened.head(task);
-  const savedHead = camel(saved?.config ?? {});
   const given = overrides(options, headKeys);
-  const backbone = makeBackbone(opened, { ...options, name: undefined });
+  const backbone = makeBackbone(opened, { ...options, name: undefined }, backboneKeys);
   const preprocessor = options.preprocessor !== undefined
     ? options.preprocessor
     : await makePreprocessor(opened, task, { seed: options.seed });
   const model = new own.task({
-    ...savedHead,
+    ...camel(saved?.config ?? {}),
     ...given,
     backbone,
     preprocessor,
@@ -153,12 +176,16 @@ export async function loadTask(task: string, architecture: string | null, preset
   });
   if (options.loadWeights ?? true) {
     await opened.readBackbone(backbone);
-    // Another number of classes asks for a fresh head.
-    if (saved && Object.keys(given).every((key) => JSON.stringify(given[key]) === JSON.stringify(savedHead[key]))) {
-      await opened.readHead(model);
-    }
+    // As with KerasHub, giving what has no default (a number of classes) asks for a fresh head.
+    const fresh = headKeys.some((key) => camelCase(key) in given && isRequired(head.config![key]));
+    if (saved && !fresh) await opened.readHead(model);
   }
   return model;
+}
+
+/** Whether a hyperparameter has no default. */
+function isRequired(entry: SourceConfigEntry): boolean {
+  return typeof entry === "string" || !("default" in entry || entry.nullable);
 }
 
 /** The preset's preprocessor for a task, or one with defaults over its tokenizer; null where there is no tokenizer. */

@@ -26,7 +26,7 @@ import { Model, type RunOptions } from "./model.ts";
 import { camelCase, checkOptions, configFrom, snakeName } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
 import { classesOf } from "./registry.ts";
-import { type LoadOptions, loadTask, type SaveOptions, saveTask } from "./presets.ts";
+import { loadTask, type SaveOptions, saveTask, type TaskLoadOptions } from "./presets.ts";
 import { type SummaryOptions, taskSummary } from "./summary.ts";
 import { loadTaskWeights, loadWeightsFile, saveTaskWeights, saveWeightsFile } from "./weight_files.ts";
 
@@ -320,7 +320,7 @@ export class Task extends Model {
     const { backbone, ...own } = config;
     if (this.architecture === null) {
       throw new OnnxHubError("model/abstract", "A configuration says nothing of its architecture", {
-        remedy: "Call `fromConfig` on an architecture's class, such as `models.XLMRobertaMaskedLM`.",
+        remedy: "Call `fromConfig` on the class of an architecture.",
       });
     }
     const made = backboneFromConfig(this.architecture, backbone as Readonly<Record<string, ConfigValue>>);
@@ -334,13 +334,17 @@ export class Task extends Model {
    * On a base class (`models.MaskedLM`) the class follows from the preset. `loadWeights: false` leaves fresh weights, `preprocessor:
    * null` leaves the preprocessor out; the backbone's and the head's hyperparameters in camelCase override the preset's.
    */
-  static async fromPreset<T extends Task>(this: TaskClass<T>, preset: string, options: LoadOptions & object = {}): Promise<T> {
+  static async fromPreset<T extends Task, O, A extends string | null>(
+    this: (new (options: O) => T) & { readonly task: string | null; readonly architecture: A },
+    preset: string,
+    options?: TaskLoadOptions<NoInfer<A>, NoInfer<O>>,
+  ): Promise<T> {
     if (this.task === null) {
       throw new OnnxHubError("preset/abstract", "Do not call `Task.fromPreset()` directly", {
         remedy: "Call it on a particular task's class, e.g. `models.TextClassifier.fromPreset()`.",
       });
     }
-    return await loadTask(this.task, this.architecture, preset, options) as T;
+    return await loadTask(this.task, this.architecture, preset, options ?? {}) as T;
   }
 
   /** Writes a preset directory that KerasHub loads: head, preprocessor and tokenizer with it. A killed save never leaves a broken one. */

@@ -39,7 +39,7 @@ export interface BertBackboneOptions extends BackboneOptions {
 /** BERT (Devlin et al. 2018): a bidirectional transformer encoder with segments and a pooled output. Source: keras_hub.models.BertBackbone. */
 export class BertBackbone extends Backbone {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A backbone with fresh weights. */
   constructor(options: BertBackboneOptions) {
@@ -50,7 +50,7 @@ export class BertBackbone extends Backbone {
 /** Bert's tokenizer. Source: keras_hub.models.BertTokenizer. */
 export class BertTokenizer extends Tokenizer {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A tokenizer made from its vocabulary's files. */
   constructor(options: TokenizerOptions) {
@@ -61,7 +61,7 @@ export class BertTokenizer extends Tokenizer {
 /** Prepares texts for Bert's masked language modeling. Source: keras_hub.models.BertMaskedLMPreprocessor. */
 export class BertMaskedLMPreprocessor extends MaskedLMPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: MaskedLMPreprocessorOptions) {
@@ -72,7 +72,7 @@ export class BertMaskedLMPreprocessor extends MaskedLMPreprocessor {
 /** Prepares texts for Bert's text classification. Source: keras_hub.models.BertTextClassifierPreprocessor. */
 export class BertTextClassifierPreprocessor extends TextClassifierPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: TextClassifierPreprocessorOptions) {
@@ -91,7 +91,7 @@ export interface BertMaskedLMOptions extends MaskedLMOptions {
 /** Bert for masked language modeling. Source: keras_hub.models.BertMaskedLM. */
 export class BertMaskedLM extends MaskedLM {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A task over a backbone. */
   constructor(options: BertMaskedLMOptions) {
@@ -112,7 +112,7 @@ export interface BertTextClassifierOptions extends TextClassifierOptions {
 /** Bert for text classification. Source: keras_hub.models.BertTextClassifier. */
 export class BertTextClassifier extends TextClassifier {
   /** The spec's name. */
-  static override readonly architecture: string = "bert";
+  static override readonly architecture: "bert" = "bert";
 
   /** A task over a backbone. */
   constructor(options: BertTextClassifierOptions) {

@@ -46,7 +46,7 @@ export interface LlamaBackboneOptions extends BackboneOptions {
 /** Llama (Touvron et al. 2023): a decoder with rotary embeddings, RMS normalization, grouped-query attention and gated feed-forward networks. Source: keras_hub.models.LlamaBackbone. */
 export class LlamaBackbone extends Backbone {
   /** The spec's name. */
-  static override readonly architecture: string = "llama";
+  static override readonly architecture: "llama" = "llama";
 
   /** A backbone with fresh weights. */
   constructor(options: LlamaBackboneOptions) {
@@ -57,7 +57,7 @@ export class LlamaBackbone extends Backbone {
 /** Llama's tokenizer. Source: keras_hub.models.LlamaTokenizer. */
 export class LlamaTokenizer extends Tokenizer {
   /** The spec's name. */
-  static override readonly architecture: string = "llama";
+  static override readonly architecture: "llama" = "llama";
 
   /** A tokenizer made from its vocabulary's files. */
   constructor(options: TokenizerOptions) {
@@ -68,7 +68,7 @@ export class LlamaTokenizer extends Tokenizer {
 /** Prepares texts for Llama's causal language modeling. Source: keras_hub.models.LlamaCausalLMPreprocessor. */
 export class LlamaCausalLMPreprocessor extends CausalLMPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "llama";
+  static override readonly architecture: "llama" = "llama";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: CausalLMPreprocessorOptions) {
@@ -82,7 +82,7 @@ export type LlamaCausalLMOptions = CausalLMOptions;
 /** Llama for causal language modeling. Source: keras_hub.models.LlamaCausalLM. */
 export class LlamaCausalLM extends CausalLM {
   /** The spec's name. */
-  static override readonly architecture: string = "llama";
+  static override readonly architecture: "llama" = "llama";
 
   /** A task over a backbone. */
   constructor(options: LlamaCausalLMOptions) {

@@ -37,7 +37,7 @@ export interface RobertaBackboneOptions extends BackboneOptions {
 /** RoBERTa (Liu et al. 2019): a bidirectional transformer encoder with post-layer normalization. Source: keras_hub.models.RobertaBackbone. */
 export class RobertaBackbone extends Backbone {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A backbone with fresh weights. */
   constructor(options: RobertaBackboneOptions) {
@@ -48,7 +48,7 @@ export class RobertaBackbone extends Backbone {
 /** Roberta's tokenizer. Source: keras_hub.models.RobertaTokenizer. */
 export class RobertaTokenizer extends Tokenizer {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A tokenizer made from its vocabulary's files. */
   constructor(options: TokenizerOptions) {
@@ -59,7 +59,7 @@ export class RobertaTokenizer extends Tokenizer {
 /** Prepares texts for Roberta's masked language modeling. Source: keras_hub.models.RobertaMaskedLMPreprocessor. */
 export class RobertaMaskedLMPreprocessor extends MaskedLMPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: MaskedLMPreprocessorOptions) {
@@ -70,7 +70,7 @@ export class RobertaMaskedLMPreprocessor extends MaskedLMPreprocessor {
 /** Prepares texts for Roberta's text classification. Source: keras_hub.models.RobertaTextClassifierPreprocessor. */
 export class RobertaTextClassifierPreprocessor extends TextClassifierPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: TextClassifierPreprocessorOptions) {
@@ -87,7 +87,7 @@ export interface RobertaMaskedLMOptions extends MaskedLMOptions {
 /** Roberta for masked language modeling. Source: keras_hub.models.RobertaMaskedLM. */
 export class RobertaMaskedLM extends MaskedLM {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A task over a backbone. */
   constructor(options: RobertaMaskedLMOptions) {
@@ -110,7 +110,7 @@ export interface RobertaTextClassifierOptions extends TextClassifierOptions {
 /** Roberta for text classification. Source: keras_hub.models.RobertaTextClassifier. */
 export class RobertaTextClassifier extends TextClassifier {
   /** The spec's name. */
-  static override readonly architecture: string = "roberta";
+  static override readonly architecture: "roberta" = "roberta";
 
   /** A task over a backbone. */
   constructor(options: RobertaTextClassifierOptions) {

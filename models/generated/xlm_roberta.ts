@@ -37,7 +37,7 @@ export interface XLMRobertaBackboneOptions extends BackboneOptions {
 /** XLM-RoBERTa (Conneau et al. 2019): RoBERTa over 100 languages, with a SentencePiece vocabulary. Source: keras_hub.models.XLMRobertaBackbone. */
 export class XLMRobertaBackbone extends Backbone {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A backbone with fresh weights. */
   constructor(options: XLMRobertaBackboneOptions) {
@@ -48,7 +48,7 @@ export class XLMRobertaBackbone extends Backbone {
 /** XLMRoberta's tokenizer. Source: keras_hub.models.XLMRobertaTokenizer. */
 export class XLMRobertaTokenizer extends Tokenizer {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A tokenizer made from its vocabulary's files. */
   constructor(options: TokenizerOptions) {
@@ -59,7 +59,7 @@ export class XLMRobertaTokenizer extends Tokenizer {
 /** Prepares texts for XLMRoberta's masked language modeling. Source: keras_hub.models.XLMRobertaMaskedLMPreprocessor. */
 export class XLMRobertaMaskedLMPreprocessor extends MaskedLMPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: MaskedLMPreprocessorOptions) {
@@ -70,7 +70,7 @@ export class XLMRobertaMaskedLMPreprocessor extends MaskedLMPreprocessor {
 /** Prepares texts for XLMRoberta's text classification. Source: keras_hub.models.XLMRobertaTextClassifierPreprocessor. */
 export class XLMRobertaTextClassifierPreprocessor extends TextClassifierPreprocessor {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A preprocessor over a tokenizer. */
   constructor(options: TextClassifierPreprocessorOptions) {
@@ -87,7 +87,7 @@ export interface XLMRobertaMaskedLMOptions extends MaskedLMOptions {
 /** XLMRoberta for masked language modeling. Source: keras_hub.models.XLMRobertaMaskedLM. */
 export class XLMRobertaMaskedLM extends MaskedLM {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A task over a backbone. */
   constructor(options: XLMRobertaMaskedLMOptions) {
@@ -110,7 +110,7 @@ export interface XLMRobertaTextClassifierOptions extends TextClassifierOptions {
 /** XLMRoberta for text classification. Source: keras_hub.models.XLMRobertaTextClassifier. */
 export class XLMRobertaTextClassifier extends TextClassifier {
   /** The spec's name. */
-  static override readonly architecture: string = "xlm_roberta";
+  static override readonly architecture: "xlm_roberta" = "xlm_roberta";
 
   /** A task over a backbone. */
   constructor(options: XLMRobertaTextClassifierOptions) {
