@@ -11,6 +11,7 @@ import type { ConfigValue } from "../spec/types.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { camelCase, configFrom, snakeName } from "./options.ts";
 import { type BackboneLoadOptions, loadBackbone, type PresetClass, saveBackbone, type SaveOptions } from "./presets.ts";
+import { loadBackboneWeights, saveBackboneWeights } from "./weight_files.ts";
 import { backboneSummary, type SummaryOptions } from "./summary.ts";
 
 /** What every backbone takes beside its architecture's own hyperparameters. */
@@ -129,6 +130,20 @@ export class Backbone extends Model {
   async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
     this.assertAlive();
     await saveBackbone(this, directory, options);
+  }
+
+  /** Writes the weights to a Keras `.weights.h5` file. */
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async saveWeights(path: string): Promise<void> {
+    this.assertAlive();
+    return saveBackboneWeights(this, path);
+  }
+
+  /** Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote; all weights or, where something is wrong, none. */
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async loadWeights(path: string): Promise<void> {
+    this.assertAlive();
+    return loadBackboneWeights(this, path);
   }
 
   /** Keras' summary, as text; also printed unless `print` is false. */

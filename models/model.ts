@@ -50,6 +50,11 @@ export abstract class Model {
   /** The weights that training changes, in order. */
   abstract get trainableWeights(): readonly WeightInfo[];
 
+  /** Whether {@linkcode dispose} was called. */
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
   /** The backend, opened on first use. */
   protected backend(): Promise<Backend> {
     this.assertAlive();
@@ -74,14 +79,16 @@ export abstract class Model {
   }
 
   /** Copies of all weights, in order. */
-  getWeights(): Promise<Tensor<"float32">[]> {
-    return Promise.resolve(
-      this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: this.parameters.get(path).slice() })),
-    );
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async getWeights(): Promise<Tensor<"float32">[]> {
+    this.assertAlive();
+    return this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: this.parameters.get(path).slice() }));
   }
 
   /** Replaces all weights; a list of another length or a tensor of another shape is an error, and then nothing is changed. */
-  setWeights(weights: readonly Tensor<"float32">[]): Promise<void> {
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async setWeights(weights: readonly Tensor<"float32">[]): Promise<void> {
+    this.assertAlive();
     const infos = this.weights;
     if (weights.length !== infos.length) {
       throw new OnnxHubError("model/weight-count", `${this.name} has another number of weights`, {
@@ -99,7 +106,6 @@ export abstract class Model {
       });
     });
     infos.forEach(({ path }, i) => this.parameters.set(path, weights[i]));
-    return Promise.resolve();
   }
 
   /** Frees sessions and weights. Anything afterwards is an error. */

@@ -137,6 +137,14 @@ export class Task extends Model {
     return this.#weights.filter(({ part, trainable }) => trainable && (part === "head" || this.backbone.trainable));
   }
 
+  /** A task without its backbone's weights is gone too. */
+  protected override assertAlive(): void {
+    super.assertAlive();
+    if (this.backbone?.isDisposed) {
+      throw new OnnxHubError("model/disposed", `The backbone of ${this.name} was disposed of`, { remedy: "Make a new model." });
+    }
+  }
+
   /** See {@linkcode Model}. */
   protected override inferenceProgram(): Program {
     return compile(this.expanded, { mode: "infer" }).program;
@@ -354,22 +362,30 @@ export class Task extends Model {
   }
 
   /** Writes all weights, and the optimizer's variables once there are any, to a Keras `.weights.h5` file. */
-  saveWeights(path: string): Promise<void> {
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async saveWeights(path: string): Promise<void> {
+    this.assertAlive();
     return saveWeightsFile(this, path);
   }
 
   /** Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote. */
-  loadWeights(path: string): Promise<void> {
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async loadWeights(path: string): Promise<void> {
+    this.assertAlive();
     return loadWeightsFile(this, path);
   }
 
   /** Writes the head's weights to a `.weights.h5` file. */
-  saveTaskWeights(path: string): Promise<void> {
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async saveTaskWeights(path: string): Promise<void> {
+    this.assertAlive();
     return saveTaskWeights(this, path);
   }
 
   /** Reads the head's weights. */
-  loadTaskWeights(path: string): Promise<void> {
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async loadTaskWeights(path: string): Promise<void> {
+    this.assertAlive();
     return loadTaskWeights(this, path);
   }
 

@@ -12,6 +12,7 @@ import {
 } from "../presets/kerashub/weights.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import type { ExpandedKerasGroup } from "../spec/types.ts";
+import type { Backbone } from "./backbone.ts";
 import type { Model } from "./model.ts";
 import type { Task } from "./task.ts";
 
@@ -63,7 +64,21 @@ export function optimizerVariables(task: Task): WriteWeightsOptions["optimizer"]
   return { name: optimizer.name, variables };
 }
 
-/** Keras' `save_weights`. */
+/** Keras' `save_weights` of a backbone. */
+export async function saveBackboneWeights(backbone: Backbone, path: string): Promise<void> {
+  checkName(path);
+  const { groups } = kerasCheckpoint(backbone);
+  await writeFileAtomic(path, (temporary) => writeFrom(backbone, temporary, groups, backbone.weights, { root: backbone.name }));
+}
+
+/** Keras' `load_weights` of a backbone. */
+// deno-lint-ignore require-await -- a promise that rejects, not a throw
+export async function loadBackboneWeights(backbone: Backbone, path: string): Promise<void> {
+  checkName(path);
+  readInto(backbone, path, kerasCheckpoint(backbone).groups, backbone.weights);
+}
+
+/** Keras' `save_weights` of a task, its backbone with it. */
 export async function saveWeightsFile(task: Task, path: string): Promise<void> {
   checkName(path);
   const groups = wholeTaskGroups(kerasCheckpoint(task));
@@ -71,7 +86,7 @@ export async function saveWeightsFile(task: Task, path: string): Promise<void> {
   await writeFileAtomic(path, (temporary) => writeFrom(task, temporary, groups, task.weights, { root: task.name, optimizer }));
 }
 
-/** Keras' `load_weights`. */
+/** Keras' `load_weights` of a task. */
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
 export async function loadWeightsFile(task: Task, path: string): Promise<void> {
   checkName(path);
