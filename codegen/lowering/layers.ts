@@ -13,6 +13,8 @@ export interface LoweringContext {
   readonly g: GraphBuilder;
   /** The value of that name in scope. */
   value(name: string): Value;
+  /** Whether a value is all indices of axis 1, in order. */
+  isEvery(value: Value): boolean;
   /** A weight of this layer. */
   weight(name: string, shape: readonly number[], initializer: Initializer): Value;
   /** The value of a weight expression. */
@@ -86,9 +88,10 @@ export const layerRules: LayerRules = {
   multiply: (layer, { g, value }) => layer.in.map(value).reduce((a, b) => g.mul(a, b)),
   scale: (layer, { g, value }) => g.mul(value(layer.in.x), layer.factor),
 
-  gather(layer, { g, value }) {
+  gather(layer, { g, value, isEvery }) {
     const x = value(layer.in.x); // [batch, sequence, ...]
     const indices = value(layer.in.indices); // [batch, n]
+    if (isEvery(indices)) return x;
     const tail = x.shape.slice(2);
     const spread = g.expand(g.unsqueeze(indices, tail.map((_, i) => 2 + i)), [...indices.shape, ...tail]);
     return g.gatherElements(x, spread, 1);

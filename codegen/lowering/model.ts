@@ -43,21 +43,35 @@ export interface LoweredLayer {
 /** Names in scope. */
 type Scope = Map<string, Value>;
 
-/**
- * Lowers a model.
- *
- * `training` puts dropout in. Shape mismatches are "codegen/shape" errors with the layer's path and both shapes.
- */
-export function lowerModel(spec: ExpandedSpec, { training }: { training: boolean }): LoweredModel {
+/** What stands for an input of the model that isn't to be the graph's own. */
+export interface BoundInput {
+  readonly value: Value;
+  /** The value is all indices of axis 1 in order: what is gathered by it is the whole. */
+  readonly every?: boolean;
+}
+
+/** How a model is lowered. */
+export interface LoweringOptions {
+  /** Puts dropout in. */
+  readonly training: boolean;
+  /** Computes an input of the model from others; null makes it an input of the graph under its own name, as by default all are. */
+  readonly bind?: (g: GraphBuilder, name: string, input: ExpandedInput) => BoundInput | null;
+}
+
+/** Lowers a model. Shape mismatches are "codegen/shape" errors with the layer's path and both shapes. */
+export function lowerModel(spec: ExpandedSpec, { training, bind }: LoweringOptions): LoweredModel {
   const g = new GraphBuilder(spec.head ? `${spec.name}_${spec.head.task}` : spec.name);
   const weights = new WeightStore(g);
   const dropouts: DropoutSite[] = [];
   const layers: LoweredLayer[] = [];
   const inputs: Record<string, { value: Value; spec: ExpandedInput }> = {};
   const scope: Scope = new Map();
+  const every = new Set<Value>();
   for (const [name, input] of [...Object.entries(spec.inputs), ...Object.entries(spec.head?.inputs ?? {})]) {
-    const value = g.input(name, input.dtype, input.shape);
-    inputs[name] = { value, spec: input };
+    const bound = bind?.(g, name, input);
+    if (bound?.every) every.add(bound.value);
+    const value = bound?.value ?? g.input(name, input.dtype, input.shape);
+    if (!bound) inputs[name] = { value, spec: input };
     scope.set(name, value);
   }
 
@@ -90,6 +104,7 @@ export function lowerModel(spec: ExpandedSpec, { training }: { training: boolean
           g,
           dropout,
           value: (name) => lookUp(values, name),
+          isEvery: (value) => every.has(value),
           expression: (expression) => {
             used.push(...weightsIn(expression, prefix));
             return weights.expression(expression, prefix);

@@ -5,14 +5,20 @@ import type { Dim, DType, Graph, Node, Shape, Value } from "../ir/types.ts";
 import type { OnnxAttribute, OnnxEmitter } from "../ops/rule.ts";
 import { ruleOf } from "../ops/rules.ts";
 import { tensorBytes } from "./bytes.ts";
-import { elementTypes, type NodeProto, type TensorProto, type ValueInfoProto, writeModel } from "./protobuf.ts";
+import {
+  type DeferredData,
+  elementTypes,
+  type ExternalData,
+  type ModelPiece,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+  writeModel,
+  writeModelPieces,
+} from "./protobuf.ts";
 
-/** Where a weight's data lies in a file beside the model: bytes. */
-export interface ExternalData {
-  readonly location: string;
-  readonly offset: number;
-  readonly length: number;
-}
+export type { ExternalData };
 
 /** What {@linkcode encode} can be told. */
 export interface EncodeOptions {
@@ -32,6 +38,20 @@ const irVersion = 9;
  * The tensors' names are the graph's input and output names. The same graph gives the same bytes.
  */
 export function encode(graph: Graph, options: EncodeOptions = {}): Uint8Array<ArrayBuffer> {
+  return writeModel(modelOf(graph, options));
+}
+
+/** What {@linkcode encodePieces} can be told: initializers may also be inside the model, written by the caller. */
+export interface PieceOptions extends Omit<EncodeOptions, "initializers"> {
+  readonly initializers: ReadonlyMap<string, ExternalData | DeferredData>;
+}
+
+/** Encodes a graph in pieces, between which the caller writes the data of the initializers that are inside the model. */
+export function encodePieces(graph: Graph, options: PieceOptions): ModelPiece[] {
+  return writeModelPieces(modelOf(graph, options));
+}
+
+function modelOf(graph: Graph, options: EncodeOptions | PieceOptions): ModelProto {
   const { producer = "onnxhub", initializers = new Map<string, ExternalData>(), opset = 20 } = options;
   const emission = new Emission(graph);
   for (const node of graph.nodes) emission.emit(node);
@@ -43,7 +63,7 @@ export function encode(graph: Graph, options: EncodeOptions = {}): Uint8Array<Ar
     if (!data) inputs.push({ name, dtype, shape });
     else weights.push({ name, dtype, shape: requireKnown(name, shape), data });
   }
-  return writeModel({
+  return {
     irVersion,
     opset,
     producer,
@@ -54,7 +74,7 @@ export function encode(graph: Graph, options: EncodeOptions = {}): Uint8Array<Ar
       inputs,
       outputs: graph.outputs.map(({ name, value: { dtype, shape } }) => ({ name, dtype, shape })),
     },
-  });
+  };
 }
 
 function requireKnown(name: string, shape: Shape): readonly number[] {

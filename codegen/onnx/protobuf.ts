@@ -25,12 +25,24 @@ export interface NodeProto {
   readonly attributes: Readonly<Record<string, AttributeProto>>;
 }
 
+/** Where a tensor's data lies in a file beside the model: bytes. */
+export interface ExternalData {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Data inside the model that somebody else writes there: how many bytes. See {@linkcode writeModelPieces}. */
+export interface DeferredData {
+  readonly deferred: number;
+}
+
 /** TensorProto, with its data in it or beside the model. */
 export interface TensorProto {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly data: Uint8Array | { readonly location: string; readonly offset: number; readonly length: number };
+  readonly data: Uint8Array | ExternalData | DeferredData;
 }
 
 /** ValueInfoProto of a tensor; strings are symbolic dimensions. */
@@ -106,6 +118,10 @@ function writeTensor(w: BinaryWriter, { name, dtype, shape, data }: TensorProto)
     w.tag(tensor.rawData, WireType.LengthDelimited).bytes(data);
     return;
   }
+  if ("deferred" in data) {
+    w.tag(tensor.rawData, WireType.LengthDelimited).uint32(data.deferred); // the length; the bytes come from elsewhere
+    return;
+  }
   for (const key of ["location", "offset", "length"] as const) {
     message(w, tensor.externalData, () => text(text(w, entry.key, key), entry.value, String(data[key])));
   }
@@ -125,20 +141,60 @@ function writeValueInfo(w: BinaryWriter, { name, dtype, shape }: ValueInfoProto)
     }));
 }
 
-/** The bytes of a model. */
-export function writeModel({ irVersion, opset, producer, graph: body }: ModelProto): Uint8Array<ArrayBuffer> {
-  const w = new BinaryWriter();
+function writeHeader(w: BinaryWriter, { irVersion, producer }: ModelProto): void {
   whole(w, model.irVersion, irVersion);
   text(w, model.producerName, producer);
-  message(w, model.graph, () => {
-    for (const value of body.nodes) message(w, graph.node, () => writeNode(w, value));
-    text(w, graph.name, body.name);
-    for (const value of body.initializers) message(w, graph.initializer, () => writeTensor(w, value));
-    for (const value of body.inputs) message(w, graph.input, () => writeValueInfo(w, value));
-    for (const value of body.outputs) message(w, graph.output, () => writeValueInfo(w, value));
-  });
+}
+
+function writeGraph(w: BinaryWriter, body: GraphProto): void {
+  for (const value of body.nodes) message(w, graph.node, () => writeNode(w, value));
+  text(w, graph.name, body.name);
+  for (const value of body.initializers) message(w, graph.initializer, () => writeTensor(w, value));
+  for (const value of body.inputs) message(w, graph.input, () => writeValueInfo(w, value));
+  for (const value of body.outputs) message(w, graph.output, () => writeValueInfo(w, value));
+}
+
+function writeOperatorSet(w: BinaryWriter, { opset }: ModelProto): void {
   message(w, model.opsetImport, () => whole(text(w, operatorSet.domain, ""), operatorSet.version, opset));
+}
+
+/** The bytes of a model, which has no deferred data. */
+export function writeModel(proto: ModelProto): Uint8Array<ArrayBuffer> {
+  const w = new BinaryWriter();
+  writeHeader(w, proto);
+  message(w, model.graph, () => writeGraph(w, proto.graph));
+  writeOperatorSet(w, proto);
   return w.finish();
+}
+
+/** A piece of a model: bytes, or the tensor whose data stands there. */
+export type ModelPiece = Uint8Array<ArrayBuffer> | TensorProto;
+
+/** A model's bytes in order, the deferred tensors' data left to the caller: what is larger than memory likes is never there at once. */
+export function writeModelPieces(proto: ModelProto): ModelPiece[] {
+  const isDeferred = ({ data }: TensorProto) => !(data instanceof Uint8Array) && "deferred" in data;
+  const made = (write: (w: BinaryWriter) => void): Uint8Array<ArrayBuffer> => {
+    const w = new BinaryWriter();
+    write(w);
+    return w.finish();
+  };
+  const body = made((w) => writeGraph(w, { ...proto.graph, initializers: proto.graph.initializers.filter((one) => !isDeferred(one)) }));
+  let length = body.length;
+  const tensors = proto.graph.initializers.filter(isDeferred).map((one) => {
+    const inside = made((w) => writeTensor(w, one));
+    const data = (one.data as DeferredData).deferred;
+    const lead = made((w) => w.tag(graph.initializer, WireType.LengthDelimited).uint32(inside.length + data).raw(inside));
+    length += lead.length + data;
+    return { lead, one };
+  });
+  return [
+    made((w) => {
+      writeHeader(w, proto);
+      w.tag(model.graph, WireType.LengthDelimited).uint32(length).raw(body);
+    }),
+    ...tensors.flatMap(({ lead, one }) => [lead, one]),
+    made((w) => writeOperatorSet(w, proto)),
+  ];
 }
 
 /** A message's fields, as they come: a number, or bytes. */
