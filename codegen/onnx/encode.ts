@@ -18,7 +18,7 @@ import {
   writeModelPieces,
 } from "./protobuf.ts";
 
-export type { ExternalData };
+export type { DeferredData, ExternalData };
 
 /** What {@linkcode encode} can be told. */
 export interface EncodeOptions {
