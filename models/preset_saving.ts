@@ -75,7 +75,8 @@ function configObject(backbone: Backbone): KerasObject {
 async function writeBackbone(directory: string, backbone: Backbone, date: Date): Promise<void> {
   const config = configObject(backbone);
   writePresetJson(directory, PRESET_FILES.config, config);
-  const tasks = Object.keys(kerasCheckpointTasks(backbone)).map((task) => TASK_NAMES[task] ?? task);
+  const { tasks: own = {}, other_tasks = [] } = backbone.spec.source.checkpoints!.kerashub!;
+  const tasks = [...Object.keys(own).map((task) => TASK_NAMES[task] ?? task), ...other_tasks];
   writePresetJson(directory, PRESET_FILES.metadata, presetMetadata(backbone.countParams(), tasks, date));
   await writeFrom(backbone, join(directory, PRESET_FILES.weights), kerasCheckpoint(backbone).groups, backbone.weights, {
     root: backbone.name,
@@ -84,10 +85,6 @@ async function writeBackbone(directory: string, backbone: Backbone, date: Date):
 
 /** KerasHub's names of the tasks. */
 const TASK_NAMES: Readonly<Record<string, string>> = { masked_lm: "MaskedLM", text_classifier: "TextClassifier", causal_lm: "CausalLM" };
-
-function kerasCheckpointTasks(backbone: Backbone): Readonly<Record<string, unknown>> {
-  return backbone.spec.source.checkpoints?.kerashub?.tasks ?? {};
-}
 
 /** See `Backbone.saveToPreset`. */
 export async function saveBackbone(backbone: Backbone, directory: string, options: SaveOptions): Promise<void> {

@@ -208,6 +208,8 @@ export interface SourceCheckpoints {
     readonly tasks?: {
       readonly [task: string]: SourceClass & { readonly preprocessor?: SourceClass; readonly groups?: readonly SourceKerasGroup[] };
     };
+    /** KerasHub's base classes of the tasks that it has for the backbone and there is no head for: metadata.json lists them too. */
+    readonly other_tasks?: readonly string[];
   };
   readonly huggingface?: {
     readonly model_type: string;

@@ -46,6 +46,7 @@ export const checkpoints: Schema = object({
       identifier,
       object({ ...classEntries, preprocessor: v.optional(classSchema), groups: v.optional(v.array(kerasGroup)) }),
     )),
+    other_tasks: v.optional(v.array(v.string())),
   })),
   huggingface: v.optional(object({
     model_type: v.string(),
