@@ -113,9 +113,15 @@ function checkCheckpoints({ checkpoints = {}, heads = {}, config }: SpecSource, 
       checkKnown(ours, Object.keys(heads[task].config ?? {}), "configuration value", inside(inside(hugging, "head_config"), task));
     }
   }
+  for (const ours of Object.keys(huggingface.config_read ?? {})) {
+    checkKnown(ours, Object.keys(config), "configuration value", inside(hugging, "config_read"));
+  }
+  checkExpressions(huggingface.config_written ?? {}, names, inside(hugging, "config_written"));
+  for (const map of ["head_requires", "heads"] as const) {
+    for (const task of Object.keys(huggingface[map] ?? {})) checkKnown(task, tasks, "task", inside(hugging, map));
+  }
   checkRepeated(huggingface.weights, names, inside(hugging, "weights"));
   for (const [task, weights] of Object.entries(huggingface.heads ?? {})) {
-    checkKnown(task, tasks, "task", inside(hugging, "heads"));
     checkRepeated(weights, headNames(task), inside(inside(hugging, "heads"), task));
   }
 }

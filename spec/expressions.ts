@@ -66,6 +66,11 @@ export function isExpression(value: unknown): value is string {
   return typeof value === "string" && value.startsWith("{{") && value.endsWith("}}") && value.indexOf("{{", 2) < 0;
 }
 
+/** The names that the expressions in a string use. */
+export function namesIn(text: string, place: Place): readonly string[] {
+  return isTemplate(text) ? parseTemplate(text, place).names : [];
+}
+
 /** Parses a template, and checks that every name in it is known; throws "spec/expression" or "spec/unknown-name" errors. */
 export function checkNames(text: string, known: Iterable<string>, place: Place): void {
   const names = parseTemplate(text, place).names;

@@ -155,7 +155,7 @@ export interface SourceHead extends SourcePart {
 /** Which tokenizer. */
 export interface SourceTokenizer {
   readonly type: "sentencepiece" | "wordpiece" | "bpe";
-  readonly remap?: "none" | "fairseq";
+  readonly remap?: "none" | "fairseq" | "camembert";
   readonly special_tokens: {
     readonly start: string;
     readonly end: string;
@@ -221,6 +221,22 @@ export interface SourceCheckpoints {
     readonly config_values?: { readonly [theirs: string]: { readonly [value: string]: ConfigValue } };
     /** By task: their config key → ours in the head's configuration. */
     readonly head_config?: { readonly [task: string]: { readonly [theirs: string]: string } };
+    /** Their config key → what it means when it is absent or null, as in transformers; expressions over their other keys. */
+    readonly config_defaults?: { readonly [theirs: string]: ConfigValue };
+    /** Our config key → an expression over theirs, for what is no plain renaming. */
+    readonly config_read?: { readonly [ours: string]: string };
+    /** Their config key → expressions over ours: what is written beside, or in place of, the renamed ones. Null: left out. */
+    readonly config_written?: { readonly [theirs: string]: ConfigValue };
+    /** Their config key → the values that the spec can express, expressions over theirs among them; others are refused. */
+    readonly requires?: { readonly [theirs: string]: readonly ConfigValue[] };
+    /** By task: the same for its head. */
+    readonly head_requires?: { readonly [task: string]: { readonly [theirs: string]: readonly ConfigValue[] } };
+    /** The classes of transformers that a configuration names. */
+    readonly classes?: { readonly backbone: string; readonly tasks?: { readonly [task: string]: string } };
+    /** What the names of the backbone's tensors begin with in a task's checkpoint, and not in a backbone's own ("roberta."). */
+    readonly prefix?: string;
+    /** Names of the backbone's and the heads' tensors that are left out without a word; `*` stands for anything. */
+    readonly unused?: readonly string[];
     readonly weights: readonly SourceHuggingFaceWeight[];
     /** By task: the weights of its head. */
     readonly heads?: { readonly [task: string]: readonly SourceHuggingFaceWeight[] };

@@ -267,8 +267,8 @@ export interface ExpandedSpec {
 /** Which tokenizer, and which ids mean what. */
 export interface ExpandedTokenizer {
   readonly type: "sentencepiece" | "wordpiece" | "bpe";
-  /** How a SentencePiece model's ids become the model's: "fairseq" is XLM-RoBERTa's (kerashub.md §2), "none" as they are. */
-  readonly remap: "none" | "fairseq";
+  /** How a SentencePiece model's ids become the model's: "fairseq" is XLM-RoBERTa's, "camembert" CamemBERT's, "none" as they are. */
+  readonly remap: "none" | "fairseq" | "camembert";
   readonly special_tokens: {
     readonly start: string;
     readonly end: string;
@@ -330,6 +330,8 @@ export interface ExpandedCheckpoints {
   };
   readonly huggingface?: {
     readonly model_type: string;
+    /** The class of the tokenizer in transformers. */
+    readonly tokenizer_class?: string;
     /** Config key of theirs → ours; "a.b" is the key b of their object a. */
     readonly config: Readonly<Record<string, string>>;
     /** Config key of theirs → what is added to its number (RoBERTa's two unused positions: -2). */

@@ -22,6 +22,8 @@ export interface XLMRobertaBackboneOptions extends BackboneOptions {
   intermediateDim: number;
   /** The dropout rate, of attention weights too; default 0.1. */
   dropout?: number;
+  /** The dropout rate of attention weights; null: `dropout`; default null. */
+  attentionDropout?: number | null;
   /** The most tokens that a sequence can have; default 512. */
   maxSequenceLength?: number;
   /** Added to the variance; default 0.00001. */

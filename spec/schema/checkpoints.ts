@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { dispatch, has, object, type Schema } from "./dispatch.ts";
 import { entryCommon } from "./entries.ts";
-import { configValue, identifier, template } from "./values.ts";
+import { configValue, expression, identifier, template } from "./values.ts";
 
 const classEntries: v.ObjectEntries = { class_name: v.string(), module: v.string() };
 const classSchema: Schema = object(classEntries);
@@ -36,9 +36,12 @@ const tensorLeaf = object({
 });
 const tensors = object({ ...entryCommon, weights: v.array(tensor) });
 
+const required: Schema = v.record(v.string(), v.array(configValue));
+
 /** `checkpoints`. */
 export const checkpoints: Schema = object({
-  kerashub: v.optional(object({
+  // Null takes it away from a spec that this one extends.
+  kerashub: v.optional(v.nullable(object({
     backbone: classSchema,
     tokenizer: v.optional(classSchema),
     groups: v.array(kerasGroup),
@@ -47,13 +50,22 @@ export const checkpoints: Schema = object({
       object({ ...classEntries, preprocessor: v.optional(classSchema), groups: v.optional(v.array(kerasGroup)) }),
     )),
     other_tasks: v.optional(v.array(v.string())),
-  })),
+  }))),
   huggingface: v.optional(object({
     model_type: v.string(),
+    tokenizer_class: v.optional(v.string()),
     config: v.record(v.string(), identifier),
     config_offsets: v.optional(v.record(v.string(), v.number())),
     config_values: v.optional(v.record(v.string(), v.record(v.string(), configValue))),
     head_config: v.optional(v.record(identifier, v.record(v.string(), identifier))),
+    config_defaults: v.optional(v.record(v.string(), configValue)),
+    config_read: v.optional(v.record(identifier, expression)),
+    config_written: v.optional(v.record(v.string(), configValue)),
+    requires: v.optional(required),
+    head_requires: v.optional(v.record(identifier, required)),
+    classes: v.optional(object({ backbone: v.string(), tasks: v.optional(v.record(identifier, v.string())) })),
+    prefix: v.optional(v.string()),
+    unused: v.optional(v.array(v.string())),
     weights: v.array(tensor),
     heads: v.optional(v.record(identifier, v.array(tensor))),
   })),
@@ -62,7 +74,7 @@ export const checkpoints: Schema = object({
 /** `tokenizer`. */
 export const tokenizer: Schema = object({
   type: v.picklist(["sentencepiece", "wordpiece", "bpe"]),
-  remap: v.optional(v.picklist(["none", "fairseq"])),
+  remap: v.optional(v.picklist(["none", "fairseq", "camembert"])),
   special_tokens: object({ start: v.string(), end: v.string(), pad: v.string(), mask: v.optional(v.string()), unknown: v.string() }),
   lowercase: v.optional(v.boolean()),
   separators: v.optional(v.pipe(v.number(), v.integer("an integer of at least 0"), v.minValue(0, "an integer of at least 0"))),

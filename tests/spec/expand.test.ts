@@ -276,7 +276,8 @@ describe("the architectures", () => {
   }
   for (const name of architectureNames) {
     it(`${name}: expanding twice changes nothing`, async () => {
-      const { config, task, task_config } = trees.find(({ spec }) => spec === name)!;
+      // CamemBERT, which KerasHub doesn't have, is RoBERTa.
+      const { config, task, task_config } = [name, "roberta"].flatMap((one) => trees.filter(({ spec }) => spec === one))[0];
       const expanded = expand(await load(name), { config, task, taskConfig: task_config });
       assert.deepEqual(expand(JSON.parse(JSON.stringify(expanded))), expanded);
     });
