@@ -37,7 +37,8 @@ export type ErrorCode = `${ErrorArea}/${string}`;
 /**
  * The error that everything here throws for bad input.
  *
- * The message reads "what (at where): expected X, found Y. Remedy"; the parts are properties too.
+ * The message reads "what (at where): expected X, found Y. Remedy"; the parts are properties too, and whole where the message leaves out the
+ * middle of a long one.
  *
  * @example
  * ```ts
@@ -78,12 +79,19 @@ export class OnnxHubError extends Error {
 }
 
 function message(what: string, { path, expected, found, remedy }: ErrorDetails): string {
-  let text = path ? `${what} (at ${path})` : what;
-  if (expected !== undefined && found !== undefined) text += `: expected ${expected}, found ${found}`;
-  else if (expected !== undefined) text += `: expected ${expected}`;
-  else if (found !== undefined) text += `: found ${found}`;
+  let text = path ? `${short(what)} (at ${short(path)})` : short(what);
+  if (expected !== undefined && found !== undefined) text += `: expected ${short(expected, 2400)}, found ${short(found)}`;
+  else if (expected !== undefined) text += `: expected ${short(expected, 2400)}`;
+  else if (found !== undefined) text += `: found ${short(found)}`;
   if (!/[.!?]$/.test(text)) text += ".";
   return remedy ? `${text} ${remedy}` : text;
+}
+
+/** A text without its middle where it is too long to read: a bad file may have a megabyte where a name should be. */
+function short(text: string, limit = 600): string {
+  if (text.length <= limit) return text;
+  const end = Math.floor(limit / 3);
+  return `${text.slice(0, limit - end)} … (${text.length - limit} characters) … ${text.slice(-end)}`;
 }
 
 /**
