@@ -213,6 +213,8 @@ export interface SourceCheckpoints {
   };
   readonly huggingface?: {
     readonly model_type: string;
+    /** The class of the tokenizer in transformers. */
+    readonly tokenizer_class?: string;
     /** Their config key → ours; "a.b" is the key b of their object a. */
     readonly config: { readonly [theirs: string]: string };
     /** Their config key → what is added to its number. */

@@ -1,9 +1,10 @@
-/** KerasHub's SentencePiece tokenizers: a model's own ids, or XLM-RoBERTa's, which fairseq shifted. */
+/** SentencePiece tokenizers: a model's own ids, or XLM-RoBERTa's and CamemBERT's, which fairseq shifted. */
 
 import { readFileSync } from "node:fs";
 import { OnnxHubError } from "../errors.ts";
 import type { ExpandedTokenizer } from "../spec/types.ts";
 import { overIds, overTexts } from "./arguments.ts";
+import type { SentencePieceModel } from "./sentencepiece_model.ts";
 import { SentencePieceProcessor } from "./sentencepiece_processor.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
 import { type SpecialTokenIds, type SpecialTokens, Vocabulary } from "./vocabulary.ts";
@@ -12,12 +13,14 @@ import { type SpecialTokenIds, type SpecialTokens, Vocabulary } from "./vocabula
 export interface SentencePieceTokenizerOptions {
   /** The model: the bytes of a `.spm` file, its path, or the bytes in base64. */
   readonly proto: Uint8Array | string;
-  /** "none" keeps the model's ids, "fairseq" shifts them as XLM-RoBERTa does. Default "none". */
+  /** "none" keeps the model's ids, "fairseq" shifts them as XLM-RoBERTa does, "camembert" as CamemBERT does. Default "none". */
   readonly remap?: ExpandedTokenizer["remap"];
   /** Which tokens begin, end, pad, mask, and stand for the unknown. Default XLM-RoBERTa's. */
   readonly specialTokens?: SpecialTokens;
   /** The file name that `assets()` gives the model. Default "vocabulary.spm". */
   readonly asset?: string;
+  /** The model's file in errors. Default `proto` where it is a path, else `asset`. */
+  readonly path?: string;
 }
 
 /** A string longer than this may be base64. */
@@ -59,13 +62,27 @@ const REMAPS: Readonly<Record<ExpandedTokenizer["remap"], (processor: SentencePi
       unselectable: () => [0, 1, 2, 3],
     };
   },
+  // fairseq put five tokens before all of the model's but its unknown one, which is 0; two of them are another's double and one is never used.
+  camembert: ({ model }, special) => {
+    const unused = [special.start, special.end, special.unknown].map((token) => `${token}NOTUSED`);
+    const prefix = [unused[0], special.pad, unused[1], special.unknown, unused[2]];
+    const mask = model.pieces.length + 4;
+    return {
+      vocabulary: [...prefix, ...model.pieces.slice(1).map(({ piece }) => piece), special.mask ?? "<mask>"],
+      unknownId: 3,
+      fromModel: (id) => id === 0 ? 3 : id + 4,
+      toModel: (id) => id < 3 || id === mask ? undefined : Math.max(0, id - 4),
+      unselectable: ({ start, end }) => [...new Set([0, 1, 2, 3, 4, start, end, mask])],
+    };
+  },
 };
 
 /**
  * A SentencePiece model as a tokenizer, after KerasHub's `SentencePieceTokenizer` and `XLMRobertaTokenizer`.
  *
  * With `remap: "fairseq"` there are two ids more than pieces: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the model's pieces from its third on, one up,
- * and `<mask>` last.
+ * and `<mask>` last. With `remap: "camembert"` there are five more: `<s>NOTUSED` 0, `<pad>` 1, `</s>NOTUSED` 2, `<unk>` 3, `<unk>NOTUSED` 4, then the
+ * model's pieces from its first on, four up, and `<mask>` last.
  *
  * Throws "text/proto" for a proto of another type or a path that can't be read, "text/sentencepiece-model" for bytes that are no model, and
  * "text/special-token" when the vocabulary lacks a special token.
@@ -93,10 +110,11 @@ export class SentencePieceTokenizer implements TextTokenizer {
   readonly #asset: string;
 
   /** Makes the tokenizer. */
-  constructor({ proto, remap = "none", specialTokens = DEFAULT_TOKENS, asset = "vocabulary.spm" }: SentencePieceTokenizerOptions) {
+  constructor(options: SentencePieceTokenizerOptions) {
+    const { proto, remap = "none", specialTokens = DEFAULT_TOKENS, asset = "vocabulary.spm" } = options;
     this.#proto = protoBytes(proto);
     this.#asset = asset;
-    const path = typeof proto === "string" && proto.length <= PATH_LIMIT ? proto : asset;
+    const path = options.path ?? (typeof proto === "string" && proto.length <= PATH_LIMIT ? proto : asset);
     this.#processor = new SentencePieceProcessor(this.#proto, path);
     this.#remap = REMAPS[remap](this.#processor, specialTokens);
     this.#vocabulary = new Vocabulary(this.#remap.vocabulary, path);
@@ -141,6 +159,11 @@ export class SentencePieceTokenizer implements TextTokenizer {
 
   getVocabulary(): string[] {
     return [...this.#vocabulary.tokens];
+  }
+
+  /** The model as read. */
+  get model(): SentencePieceModel {
+    return this.#processor.model;
   }
 
   assets(): Record<string, Uint8Array> {

@@ -55,6 +55,7 @@ function expandHuggingFace(source: HuggingFace, scope: Scope, head: TaskScope | 
   const headWeights = head ? source.heads?.[head.task] ?? [] : [];
   return {
     model_type: source.model_type,
+    ...defined({ tokenizer_class: source.tokenizer_class }),
     config: source.config,
     ...defined({ config_offsets: source.config_offsets, config_values: source.config_values, head_config: source.head_config }),
     weights: [
