@@ -14,7 +14,7 @@ import {
   type TextTensor,
 } from "../text/preprocessors.ts";
 import { checkOptions, snakeName } from "./options.ts";
-import { loadPreprocessor, savePreprocessor } from "./presets.ts";
+import { loadPreprocessor, type PresetClass, savePreprocessor } from "./presets.ts";
 import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
 
 /** What every preprocessor takes. */
@@ -124,7 +124,7 @@ export abstract class Preprocessor {
 
   /** The preprocessor of a preset directory; options override the preset's. */
   static async fromPreset<P extends Preprocessor>(
-    this: PreprocessorClass<P>,
+    this: PresetClass<P> & { readonly architecture: string | null; readonly task: string | null },
     preset: string,
     options: Partial<Omit<MaskedLMPreprocessorOptions, "tokenizer">> = {},
   ): Promise<P> {

@@ -9,7 +9,7 @@ import { SentencePieceTokenizer } from "../text/sentencepiece.ts";
 import { createTokenizer, type TextTokenizer, type TokenIds } from "../text/tokenizer.ts";
 import { WordPieceTokenizer } from "../text/wordpiece.ts";
 import { checkOptions, snakeName } from "./options.ts";
-import { loadTokenizer, saveTokenizer } from "./presets.ts";
+import { loadTokenizer, type PresetClass, saveTokenizer } from "./presets.ts";
 
 /** What a tokenizer is made from: the kind that its architecture has, decides which of these it takes. */
 export interface TokenizerOptions {
@@ -175,7 +175,10 @@ export class Tokenizer {
   }
 
   /** The tokenizer of a preset directory. */
-  static async fromPreset<T extends Tokenizer>(this: TokenizerClass<T>, preset: string): Promise<T> {
+  static async fromPreset<T extends Tokenizer>(
+    this: PresetClass<T> & { readonly architecture: string | null },
+    preset: string,
+  ): Promise<T> {
     return await loadTokenizer(this.architecture, preset) as T;
   }
 
