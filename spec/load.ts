@@ -98,7 +98,18 @@ function parentOf(base: Json, file: string, chain: readonly string[]): Spec {
       remedy: guess ? `Did you mean \`${guess}\`?` : undefined,
     });
   }
-  return parseExtending(parseJson(readFileSync(path, "utf8"), path), path, chain);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new OnnxHubError("spec/unreadable", `The spec \`${base}\` to extend cannot be read`, {
+      path: `${file}: extends`,
+      expected: `a path, or one of ${architectureNames.join(", ")}`,
+      found: reason(cause),
+      cause,
+    });
+  }
+  return parseExtending(parseJson(text, path), path, chain);
 }
 
 function builtIn(name: string): Spec {
@@ -122,8 +133,13 @@ function unreadable(path: string, cause: unknown): OnnxHubError {
   return new OnnxHubError("spec/unreadable", `The spec cannot be read`, {
     path,
     expected: `a file, or one of ${architectureNames.join(", ")}`,
-    found: cause instanceof Error ? (cause as Error & { code?: string }).code ?? cause.message : String(cause),
+    found: reason(cause),
     remedy: guess ? `Did you mean \`${guess}\`?` : undefined,
     cause: cause instanceof Error ? cause : undefined,
   });
+}
+
+/** The system's code where there is one ("EISDIR"), else the message. */
+function reason(cause: unknown): string {
+  return cause instanceof Error ? (cause as Error & { code?: string }).code ?? cause.message : String(cause);
 }

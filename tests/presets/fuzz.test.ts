@@ -1,0 +1,147 @@
+/** Damaged presets and specs: each of thousands loads or is refused with the project's own error that says where. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { OnnxHubError } from "../../errors.ts";
+import { models, spec } from "../../mod.ts";
+import {
+  type AnyJson,
+  boundedMemory,
+  damagedBytes,
+  damagedJson,
+  Draws,
+  jsonText,
+  loadOrRefuse,
+  type Outcome,
+} from "../formats/mutations.ts";
+
+const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
+
+/** Small sizes for every architecture. */
+const CONFIG: Readonly<Record<string, number>> = {
+  vocabulary_size: 20,
+  num_layers: 2,
+  num_heads: 2,
+  hidden_dim: 8,
+  intermediate_dim: 8,
+  num_query_heads: 2,
+  num_key_value_heads: 1,
+  max_sequence_length: 8,
+};
+
+let home: string;
+let memory: number;
+before(() => {
+  home = fs.mkdtempSync(join(tmpdir(), "onnxhub-fuzz-"));
+  memory = process.memoryUsage().rss;
+});
+after(() => {
+  fs.rmSync(home, { recursive: true, force: true });
+  boundedMemory(memory);
+});
+
+/** A copy of a preset, without what nobody reads. */
+function copyOf(preset: string): string {
+  const directory = fs.mkdtempSync(join(home, "preset-"));
+  fs.cpSync(join(fixtures, preset), directory, { recursive: true });
+  fs.rmSync(join(directory, "golden.json"), { force: true });
+  const vocabulary = join(directory, "assets/tokenizer/vocabulary.spm");
+  if (fs.existsSync(vocabulary)) fs.copyFileSync(join(fixtures, "tokenizer/char.spm"), vocabulary); // small, for speed
+  return directory;
+}
+
+function summarize(outcome: Outcome, times: number, name: string): void {
+  const refused = [...outcome.codes.values()].reduce((a, b) => a + b, 0);
+  assert.equal(outcome.loaded + refused, times);
+  assert.ok(outcome.loaded > times / 100 && refused > times / 20, `${name}: ${outcome.loaded} loaded, ${refused} refused`);
+}
+
+/** Damages one file of a preset after the other, and loads the preset each time. */
+async function fuzzPreset(
+  preset: string,
+  names: readonly string[],
+  times: number,
+  load: (directory: string) => Promise<unknown>,
+): Promise<void> {
+  const directory = copyOf(preset);
+  const outcome: Outcome = { loaded: 0, codes: new Map() };
+  for (const name of names) {
+    const path = join(directory, name);
+    const original = new Uint8Array(fs.readFileSync(path));
+    const json: AnyJson | undefined = name.endsWith(".json") ? JSON.parse(new TextDecoder().decode(original)) : undefined;
+    for (let i = 0; i < times; i++) {
+      const draws = new Draws(preset, name, i);
+      const swapped = json !== undefined && draws.below(3) > 0;
+      fs.writeFileSync(path, swapped ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
+      await loadOrRefuse(outcome, `${preset}/${name}, mutation ${i}`, "", () => load(directory));
+    }
+    fs.writeFileSync(path, original);
+  }
+  summarize(outcome, names.length * times, preset);
+}
+
+async function loadMaskedLM(directory: string): Promise<void> {
+  const model = await models.MaskedLM.fromPreset(directory);
+  await model.dispose();
+}
+
+describe("a damaged preset loads or is refused", () => {
+  const presets: readonly (readonly [preset: string, ...names: string[]])[] = [
+    ["kerashub-formats/preset_legacy", "config.json", "model.weights.h5", "task.weights.h5"],
+    ["kerashub-formats/preset_sharded", "config.json", "task.json", "model.weights.json", "model_00001.weights.h5"],
+    ["kerashub/xlm_roberta_tiny", "config.json", "task.json", "tokenizer.json", "preprocessor.json"],
+    ["kerashub/bert_tiny_masked_lm", "config.json", "task.json"],
+  ];
+  for (const [preset, ...names] of presets) {
+    it(preset, async () => await fuzzPreset(preset, names, 400, loadMaskedLM));
+  }
+});
+
+describe("a damaged spec expands or is refused", () => {
+  const architectures = fileURLToPath(new URL("../../spec/architectures/", import.meta.url));
+  for (const name of spec.architectureNames) {
+    it(name, async () => {
+      const original = new Uint8Array(fs.readFileSync(join(architectures, `${name}.json`)));
+      const json: AnyJson = JSON.parse(new TextDecoder().decode(original));
+      const path = join(home, `${name}.json`);
+      const outcome: Outcome = { loaded: 0, codes: new Map() };
+      const times = 500;
+      for (let i = 0; i < times; i++) {
+        const draws = new Draws(name, i);
+        fs.writeFileSync(path, draws.below(6) > 0 ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
+        await loadOrRefuse(outcome, `${name}, mutation ${i}`, "", async () => {
+          const parsed = await spec.load(path);
+          const numbers = Object.fromEntries(
+            Object.keys(parsed.source.config).filter((key) => CONFIG[key] !== undefined).map((key) => [key, CONFIG[key]]),
+          );
+          for (const task of [undefined, ...Object.keys(parsed.source.heads ?? {})]) {
+            spec.expand(parsed, { config: numbers, task, taskConfig: task === "text_classifier" ? { num_classes: 2 } : {} });
+          }
+        });
+      }
+      summarize(outcome, times, name);
+    });
+  }
+});
+
+describe("absurd sizes in a configuration", () => {
+  for (const [key, value, ...expected] of [["vocabulary_size", 2e9, /weights-shape/, /\[2000000000, 4\], found \[14, 4\]/]] as const) {
+    it(`${key} ${value} is refused before anything of that size is made`, async () => {
+      const directory = copyOf("kerashub-formats/preset_legacy");
+      const path = join(directory, "config.json");
+      const config = JSON.parse(fs.readFileSync(path, "utf8"));
+      config.config[key] = value;
+      fs.writeFileSync(path, JSON.stringify(config));
+      await assert.rejects(loadMaskedLM(directory), (error) => {
+        assert.ok(error instanceof OnnxHubError, String(error));
+        for (const pattern of expected) assert.match(`${error.code}: ${error.message}`, pattern);
+        return true;
+      });
+    });
+  }
+});
