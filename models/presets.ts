@@ -8,6 +8,7 @@ import { load, type SourceConfigEntry, type Spec } from "../spec/index.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { builtInSpec } from "./built_in.ts";
 import type { BackboneOptionsByArchitecture } from "./generated/index.ts";
+import { openHuggingFacePreset } from "./huggingface_preset.ts";
 import { openKerasHubPreset } from "./kerashub_preset.ts";
 import type { RunOptions } from "./model.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
@@ -64,19 +65,14 @@ async function open(preset: string, architecture: string | null, custom: LoadOpt
     throw new OnnxHubError("preset/no-config", "The preset has no config.json", {
       path: source.name,
       found: (await source.list()).join(", ") || "nothing",
-      remedy: "Give the directory of a KerasHub preset.",
+      remedy: "Give the directory of a KerasHub preset, or of a Hugging Face checkpoint.",
     });
   }
   const found = readPresetConfig(path);
-  if (found.format !== "kerashub") {
-    throw new OnnxHubError("preset/format", "This is a Hugging Face checkpoint", {
-      path,
-      expected: "a preset in KerasHub's format",
-      found: `model_type ${found.modelType}`,
-    });
-  }
   const spec = custom === undefined || isSpec(custom) ? custom : await load(custom);
-  const opened = openKerasHubPreset(source, found.config, path, spec);
+  const opened = found.format === "kerashub"
+    ? openKerasHubPreset(source, found.config, path, spec)
+    : openHuggingFacePreset(source, found.config, path, spec);
   if (architecture !== null && opened.spec.source.name !== architecture) {
     throw new OnnxHubError("preset/class", "The preset is of another architecture than the class", {
       path,
@@ -175,7 +171,7 @@ export async function loadTask(task: string, architecture: string | null, preset
     seed: options.seed,
   });
   if (options.loadWeights ?? true) {
-    await opened.readBackbone(backbone);
+    await opened.readBackbone(backbone, model);
     // As with KerasHub, giving what has no default (a number of classes) asks for a fresh head.
     const fresh = headKeys.some((key) => camelCase(key) in given && isRequired(head.config![key]));
     if (saved && !fresh) await opened.readHead(model);

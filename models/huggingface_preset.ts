@@ -1,0 +1,123 @@
+/** Reads checkpoints of Hugging Face transformers. */
+
+import { compile } from "../codegen/compile.ts";
+import type { WeightInfo } from "../codegen/program.ts";
+import { nearest, OnnxHubError } from "../errors.ts";
+import type { JsonObject } from "../formats/json.ts";
+import { type Checkpoint, openCheckpoint } from "../presets/huggingface/checkpoint.ts";
+import { readCheckpointConfig } from "../presets/huggingface/config.ts";
+import { joinedShapes } from "../presets/huggingface/shapes.ts";
+import { checkNothingExtra, readCheckpointWeights } from "../presets/huggingface/weights.ts";
+import type { PresetSource } from "../presets/source.ts";
+import { architectureNames, type Config, expand, type Spec } from "../spec/index.ts";
+import type { Backbone } from "./backbone.ts";
+import { builtInSpec } from "./built_in.ts";
+import type { Model } from "./model.ts";
+import type { OpenedPreset } from "./opened_preset.ts";
+import { baseClasses, classesOf, registeredArchitectures } from "./registry.ts";
+import type { Task } from "./task.ts";
+
+/** The most tokens that a preprocessor takes by itself, where the model can have more. */
+const SEQUENCE_LENGTH = 512;
+
+/** Opens a checkpoint whose config.json, at `path`, holds `theirs`; `custom` is the spec of an architecture that isn't built in. */
+export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, path: string, custom: Spec | undefined): OpenedPreset {
+  const modelType = String(theirs.model_type);
+  const spec = custom ?? specOfModelType(modelType, path);
+  const table = spec.source.checkpoints?.huggingface;
+  if (table?.model_type !== modelType) {
+    throw new OnnxHubError("preset/architecture", "The checkpoint is of another architecture than the spec", {
+      path: `${path}: model_type`,
+      expected: table ? table.model_type : `a type that ${spec.file} says, under checkpoints.huggingface`,
+      found: modelType,
+    });
+  }
+  const { config } = readCheckpointConfig(spec, theirs, path);
+  const own = !custom && registeredArchitectures().includes(spec.source.name);
+
+  /** Opens the weights, reads from them, closes them. */
+  const withWeights = async <T>(read: (checkpoint: Checkpoint) => T): Promise<T> => {
+    const checkpoint = await openCheckpoint(source);
+    try {
+      return read(checkpoint);
+    } finally {
+      checkpoint.close();
+    }
+  };
+  const readInto = (checkpoint: Checkpoint, model: Model, part: WeightInfo["part"]): readonly string[] => {
+    const { parameters, expanded } = model;
+    const shapes = joinedShapes(expanded, model.weights);
+    const weights = model.weights.filter((weight) => weight.part === part).map((weight) => ({
+      path: weight.path,
+      shape: shapes.get(weight.path)!,
+    }));
+    const { lacking } = readCheckpointWeights(checkpoint, expanded.checkpoints.huggingface!.weights, weights, {
+      onto: (path) => parameters.room(path),
+      unused: table.unused,
+      mayLack: part === "head",
+    });
+    parameters.touch();
+    return lacking;
+  };
+
+  return {
+    source,
+    spec,
+    classes: own ? classesOf(spec.source.name) : baseClasses(spec),
+    backbone: { config },
+    head: (task) => Promise.resolve({ config: readCheckpointConfig(spec, theirs, path, task).taskConfig }),
+    preprocessor: () => Promise.resolve({ config: { sequence_length: sequenceLength(spec, config, theirs) } }),
+    tokenizer: () => Promise.resolve(undefined),
+    readBackbone: (backbone, task) =>
+      withWeights((checkpoint) => {
+        checkNothingExtra(checkpoint, expand(spec, { config }).checkpoints.huggingface!.weights, table.unused ?? []);
+        const lacking = readInto(checkpoint, backbone, "backbone");
+        warn(task ?? backbone, source, task && lacking.length > 0 ? lacking.filter(usedBy(task)) : lacking);
+      }),
+    readHead: (task) =>
+      withWeights((checkpoint) => {
+        const lacking = readInto(checkpoint, task, "head");
+        warn(task, source, lacking);
+        return lacking.length === 0;
+      }),
+  };
+}
+
+/** Says, as transformers does, which weights were not there: they are fresh. */
+function warn({ name }: Backbone | Task, source: PresetSource, lacking: readonly string[]): void {
+  if (lacking.length === 0) return;
+  console.warn(
+    `${source.name} has no weights for ${lacking.join(", ")} of ${name}: they are freshly initialized. Train the model before using it.`,
+  );
+}
+
+/** Whether a task's outputs depend on a weight: a masked language model leaves BERT's pooler alone. */
+function usedBy(task: Task): (weight: string) => boolean {
+  const { graph } = compile(task.expanded, { mode: "infer" });
+  const used = new Set(graph.nodes.flatMap(({ inputs }) => inputs.map(({ name }) => name)));
+  return (weight) => used.has(weight);
+}
+
+/** The most tokens that a model takes, up to a preprocessor's default. */
+function sequenceLength(spec: Spec, config: Config, theirs: JsonObject): number {
+  const { max_position_embeddings: positions } = theirs;
+  const limit = expand(spec, { config }).limits.sequence ?? (typeof positions === "number" && positions > 0 ? positions : SEQUENCE_LENGTH);
+  return Math.min(SEQUENCE_LENGTH, limit);
+}
+
+function specOfModelType(modelType: string, path: string): Spec {
+  const types = new Map<string, string>();
+  for (const name of architectureNames) {
+    const type = builtInSpec(name).source.checkpoints?.huggingface?.model_type;
+    if (type !== undefined && !types.has(type)) types.set(type, name);
+  }
+  const name = types.get(modelType);
+  if (name !== undefined) return builtInSpec(name);
+  const guess = nearest(modelType, types.keys());
+  throw new OnnxHubError("preset/architecture", "There is no built-in spec for this checkpoint's architecture", {
+    path: `${path}: model_type`,
+    expected: `one of ${[...types.keys()].join(", ")}`,
+    found: modelType,
+    remedy: guess ? `Did you mean ${guess}?` : 'Give its spec: `fromPreset(preset, { spec: "path.json" })`.',
+  });
+}
