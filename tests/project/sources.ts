@@ -34,7 +34,7 @@ export function readSources(): Source[] {
 
 function list(directory: string): string[] {
   return readdirSync(new URL(directory || ".", ROOT), { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name.startsWith(".") || entry.name === "node_modules") return [];
+    if (entry.name.startsWith(".") || ["node_modules", "dist"].includes(entry.name)) return [];
     const path = `${directory}${entry.name}`;
     return entry.isDirectory() ? list(`${path}/`) : [path];
   }).sort();
