@@ -10,13 +10,28 @@ const ACCENTS = new RegExp(`(?![${LATER_MARKS}])\\p{Mn}`, "gu");
 const PUNCTUATION = `[!-\\/:-@\\[-\`\\{-~]|(?![${LATER_PUNCTUATION}])\\p{P}`;
 const TOKENS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})[^\\p{White_Space}])+`, "gu");
 
-/**
- * The words and punctuation marks of a text, as Hugging Face's `BertNormalizer` and `BertPreTokenizer` find them: control characters dropped, ideographs
- * standing alone, and for `lowercase` accents stripped and letters lowered.
- */
-export function basicTokens(text: string, lowercase: boolean): string[] {
-  let clean = text.replace(DROPPED, "").replace(IDEOGRAPHS, " $& ");
+/** What is done to a text before it is cut into words, by the options of Hugging Face's `BertNormalizer`. */
+export interface BertNormalization {
+  /** Letters are lowered. */
+  readonly lowercase: boolean;
+  /** Combining marks are dropped. */
+  readonly stripAccents: boolean;
+  /** Control characters are dropped. */
+  readonly cleanText: boolean;
+  /** Chinese characters stand alone. */
+  readonly splitIdeographs: boolean;
+}
+
+/** A text as `BertNormalizer` leaves it, but for white space, which stays as it is. */
+export function bertNormalized(text: string, { lowercase, stripAccents, cleanText, splitIdeographs }: BertNormalization): string {
+  if (cleanText) text = text.replace(DROPPED, "");
+  if (splitIdeographs) text = text.replace(IDEOGRAPHS, " $& ");
+  if (stripAccents) text = text.normalize("NFD").replace(ACCENTS, "");
   // Letter by letter, as a capital sigma at a word's end becomes a final one otherwise.
-  if (lowercase) clean = Array.from(clean.normalize("NFD").replace(ACCENTS, ""), (character) => character.toLowerCase()).join("");
-  return clean.match(TOKENS) ?? [];
+  return lowercase ? Array.from(text, (character) => character.toLowerCase()).join("") : text;
+}
+
+/** The words and punctuation marks of a text, as Hugging Face's `BertNormalizer` and `BertPreTokenizer` find them. */
+export function basicTokens(text: string, normalization: BertNormalization): string[] {
+  return bertNormalized(text, normalization).match(TOKENS) ?? [];
 }

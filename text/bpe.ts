@@ -16,6 +16,10 @@ export interface BytePairTokenizerOptions {
   readonly specialTokens?: SpecialTokens;
   /** The file names that `assets()` gives. Default "vocabulary.json" and "merges.txt". */
   readonly assets?: { readonly vocabulary: string; readonly merges: string };
+  /** Further tokens that are kept whole in a text. Default none. */
+  readonly keptTokens?: readonly string[];
+  /** The files in errors. Default `assets`. */
+  readonly paths?: { readonly vocabulary: string; readonly merges: string };
 }
 
 const DEFAULT_TOKENS = { start: "<s>", end: "</s>", pad: "<pad>", mask: "<mask>", unknown: "<unk>" } as const;
@@ -48,28 +52,31 @@ export class BytePairTokenizer implements TextTokenizer {
   readonly #merges: readonly string[];
   readonly #special: ReadonlySet<string>;
   readonly #files: { readonly vocabulary: string; readonly merges: string };
+  readonly #path: string;
   /** Made when first needed. */
   #encoder: KitokenEncoder | undefined;
 
   /** Makes the tokenizer. */
-  constructor({ vocabulary, merges, specialTokens = DEFAULT_TOKENS, assets = FILES }: BytePairTokenizerOptions) {
+  constructor(options: BytePairTokenizerOptions) {
+    const { vocabulary, merges, specialTokens = DEFAULT_TOKENS, assets = FILES, keptTokens = [], paths = assets } = options;
     this.#files = assets;
+    this.#path = paths.vocabulary;
     this.#vocabulary = new Vocabulary(
-      byId(vocabulary instanceof Uint8Array ? parse(vocabulary, assets.vocabulary) : vocabulary, assets.vocabulary),
-      assets.vocabulary,
+      byId(vocabulary instanceof Uint8Array ? parse(vocabulary, paths.vocabulary) : vocabulary, paths.vocabulary),
+      paths.vocabulary,
     );
-    this.#merges = merges instanceof Uint8Array ? mergeLines(merges, assets.merges) : [...merges];
+    this.#merges = merges instanceof Uint8Array ? mergeLines(merges, paths.merges) : [...merges];
     this.#merges.forEach((merge, i) => {
       const [left, right] = merge.split(" ");
       const missing = [left, right, left + right].find((token) => this.#vocabulary.id(token) === undefined);
       if (missing === undefined) return;
       throw new OnnxHubError("text/vocabulary", "A merge's token is not in the vocabulary", {
-        path: `${assets.merges}[${i}]`,
+        path: `${paths.merges}[${i}]`,
         found: JSON.stringify(missing),
         remedy: "Take the vocabulary and the merges of the same model.",
       });
     });
-    this.#special = new Set(Object.values(specialTokens).filter((token) => token !== undefined));
+    this.#special = new Set([...Object.values(specialTokens).filter((token) => token !== undefined), ...keptTokens]);
     const ids = this.#vocabulary.special(specialTokens);
     this.vocabularySize = this.#vocabulary.size;
     this.startTokenId = ids.start;
@@ -84,7 +91,7 @@ export class BytePairTokenizer implements TextTokenizer {
   tokenize(texts: readonly string[]): number[][];
   tokenize(texts: string | readonly string[]): number[] | number[][] {
     return overTexts<number[]>(texts, (list) => {
-      this.#encoder ??= tokenizersEncoder(this.#tokenizerJSON(), this.#files.vocabulary);
+      this.#encoder ??= tokenizersEncoder(this.#tokenizerJSON(), this.#path);
       return this.#encoder.encode(list);
     });
   }
@@ -140,6 +147,11 @@ export class BytePairTokenizer implements TextTokenizer {
       }
       return decoder.decode(Uint8Array.from(bytes));
     });
+  }
+
+  /** The merges in order, each two tokens with a space between. */
+  get merges(): readonly string[] {
+    return this.#merges;
   }
 
   idToToken(id: number): string {

@@ -2,7 +2,7 @@
 
 import { OnnxHubError } from "../errors.ts";
 import { overIds, overTexts } from "./arguments.ts";
-import { basicTokens } from "./basic_tokens.ts";
+import { basicTokens, type BertNormalization } from "./basic_tokens.ts";
 import { ByteTrie } from "./byte_trie.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
 import { type SpecialTokens, Vocabulary } from "./vocabulary.ts";
@@ -13,10 +13,18 @@ export interface WordPieceTokenizerOptions {
   readonly vocabulary: readonly string[] | Uint8Array;
   /** Whether text is lowercased and accents are stripped, as the uncased BERT models want it. Default false. */
   readonly lowercase?: boolean;
+  /** Whether accents are stripped. Default as `lowercase`. */
+  readonly stripAccents?: boolean;
+  /** Whether control characters are dropped. Default true. */
+  readonly cleanText?: boolean;
+  /** Whether Chinese characters stand alone. Default true. */
+  readonly splitIdeographs?: boolean;
   /** Which tokens begin, end, pad, mask, and stand for the unknown. Default BERT's. */
   readonly specialTokens?: SpecialTokens;
   /** The file name that `assets()` gives the vocabulary. Default "vocabulary.txt". */
   readonly asset?: string;
+  /** The vocabulary's file in errors. Default `asset`. */
+  readonly path?: string;
 }
 
 const DEFAULT_TOKENS = { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unknown: "[UNK]" } as const;
@@ -48,20 +56,23 @@ export class WordPieceTokenizer implements TextTokenizer {
   readonly maskTokenId: number | undefined;
   readonly specialTokenIds: readonly number[];
   readonly #vocabulary: Vocabulary;
-  readonly #lowercase: boolean;
+  /** What is done to a text first. */
+  readonly normalization: BertNormalization;
   readonly #asset: string;
   /** Tokens that begin a word, and those that continue one, without their mark. */
   readonly #first: ByteTrie;
   readonly #rest: ByteTrie;
 
   /** Makes the tokenizer. */
-  constructor({ vocabulary, lowercase = false, specialTokens = DEFAULT_TOKENS, asset = "vocabulary.txt" }: WordPieceTokenizerOptions) {
-    const tokens = vocabulary instanceof Uint8Array ? lines(vocabulary, asset) : [...vocabulary];
+  constructor(options: WordPieceTokenizerOptions) {
+    const { vocabulary, lowercase = false, specialTokens = DEFAULT_TOKENS, asset = "vocabulary.txt", path = asset } = options;
+    const tokens = vocabulary instanceof Uint8Array ? lines(vocabulary, path) : [...vocabulary];
     if (tokens.length === 0) {
-      throw new OnnxHubError("text/vocabulary", "The vocabulary is empty", { path: asset, expected: "a token a line" });
+      throw new OnnxHubError("text/vocabulary", "The vocabulary is empty", { path, expected: "a token a line" });
     }
-    this.#vocabulary = new Vocabulary(tokens, asset);
-    this.#lowercase = lowercase;
+    this.#vocabulary = new Vocabulary(tokens, path);
+    const { stripAccents = lowercase, cleanText = true, splitIdeographs = true } = options;
+    this.normalization = { lowercase, stripAccents, cleanText, splitIdeographs };
     this.#asset = asset;
     const keys = tokens.map((token, id) => [token, id] as const).reverse(); // so that of two equal tokens the first stays
     this.#first = new ByteTrie(keys.map(([token, id]) => [encoder.encode(token), id]));
@@ -84,7 +95,7 @@ export class WordPieceTokenizer implements TextTokenizer {
     return overTexts<number[]>(texts, (list) =>
       list.map((text) => {
         const ids: number[] = [];
-        for (const word of basicTokens(text, this.#lowercase)) this.#cut(word, ids);
+        for (const word of basicTokens(text, this.normalization)) this.#cut(word, ids);
         return ids;
       }));
   }
