@@ -10,6 +10,7 @@ export * as losses from "./training/loss_options.ts";
 export * as metrics from "./training/metric_options.ts";
 export * as models from "./models/index.ts";
 export * as optimizers from "./training/optimizers.ts";
+export * as presets from "./presets/index.ts";
 export * as spec from "./spec/index.ts";
 export * as text from "./text/index.ts";
 export * from "./text/index.ts";

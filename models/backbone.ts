@@ -6,6 +6,7 @@ import { lowerModel } from "../codegen/lowering/model.ts";
 import { OnnxHubError } from "../errors.ts";
 import { Parameters } from "../runtime/parameters.ts";
 import type { Tensor, TensorLike } from "../runtime/tensor.ts";
+import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand, type Spec } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { Model, type RunOptions } from "./model.ts";
@@ -111,6 +112,11 @@ export class Backbone extends Model {
       });
     }
     return new this(Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value])));
+  }
+
+  /** The built-in presets for this class, by name: of its architecture, or of all. */
+  static get presets(): Readonly<Record<string, BuiltInPreset>> {
+    return presetsOf(this.architecture);
   }
 
   /**

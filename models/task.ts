@@ -7,6 +7,7 @@ import { OnnxHubError } from "../errors.ts";
 import { getOptimizer, type Optimizer } from "../runtime/optimizer/config.ts";
 import { Parameters } from "../runtime/parameters.ts";
 import type { TensorLike } from "../runtime/tensor.ts";
+import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import type { History } from "../training/callbacks/history.ts";
@@ -334,6 +335,11 @@ export class Task extends Model {
     const made = backboneFromConfig(this.architecture, backbone as Readonly<Record<string, ConfigValue>>);
     const camel = Object.fromEntries(Object.entries(own).map(([key, value]) => [camelCase(key), value]));
     return new this({ ...camel, backbone: made, preprocessor: options.preprocessor ?? null });
+  }
+
+  /** The built-in presets for this class, by name: of its architecture, or of all that have this task. */
+  static get presets(): Readonly<Record<string, BuiltInPreset>> {
+    return presetsOf(this.architecture, this.task);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { OnnxHubError } from "../errors.ts";
+import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import type { ConfigValue, ExpandedTokenizer } from "../spec/types.ts";
 import type { Spec } from "../spec/index.ts";
 import { BytePairTokenizer } from "../text/bpe.ts";
@@ -172,6 +173,11 @@ export class Tokenizer {
   /** Every token, by id. */
   getVocabulary(): string[] {
     return this.text.getVocabulary();
+  }
+
+  /** The built-in presets for this class, by name: of its architecture, or of all. */
+  static get presets(): Readonly<Record<string, BuiltInPreset>> {
+    return presetsOf(this.architecture);
   }
 
   /** The tokenizer of a preset directory. */

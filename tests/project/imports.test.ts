@@ -24,6 +24,7 @@ const LEAVES: readonly string[] = ["errors.ts", "random.ts"];
 /** Where each npm package may be imported. */
 const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": ["codegen", "formats", "text"],
+  "@huggingface/hub": ["presets"],
   "@huggingface/jinja": ["spec", "text"],
   "h5wasm": ["formats"],
   "kitoken": ["text"],
