@@ -8,6 +8,7 @@ export { fromSpec, type FromSpecOptions } from "./from_spec.ts";
 export * from "./generated/index.ts";
 export { type FilledMask, type FillMaskOptions, MaskedLM, type MaskedLMOptions } from "./masked_lm.ts";
 export { Model, type RunOptions } from "./model.ts";
+export type { OnnxDType, OnnxExportOptions } from "./onnx_export.ts";
 export {
   CausalLMPreprocessor,
   type CausalLMPreprocessorOptions,

@@ -24,6 +24,7 @@ import type { EvaluateOptions, FitOptions, PredictOptions } from "../training/op
 import { predict, type Predictions } from "../training/predict.ts";
 import type { Backbone } from "./backbone.ts";
 import { Model, type RunOptions } from "./model.ts";
+import { exportOnnx, type OnnxExportOptions } from "./onnx_export.ts";
 import { camelCase, checkOptions, configFrom, snakeName } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
 import { classesOf } from "./registry.ts";
@@ -365,6 +366,33 @@ export class Task extends Model {
   async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
     this.assertAlive();
     await saveTask(this, directory, options);
+  }
+
+  /**
+   * Writes a folder that transformers.js' `fill-mask` and `text-classification` pipelines run, and any ONNX Runtime: `onnx/model.onnx`, config and
+   * tokenizer.
+   *
+   * The graph takes int64 `input_ids` and `attention_mask` (and `token_type_ids`) [batch, sequence] and gives float32 `logits`: of a masked language model
+   * [batch, sequence, vocabulary], of a classifier [batch, classes]. Rows are padded at their end.
+   *
+   * Throws "preset/inexpressible" for a task or head that no pipeline runs, "preset/float16" for weights beyond float16, "format/directory-foreign".
+   *
+   * @example
+   * ```ts
+   * import { models } from "onnxhub";
+   * const tokenizer = new models.XLMRobertaTokenizer({ proto: "examples/data/udhr-8k.spm" });
+   * const preprocessor = new models.XLMRobertaMaskedLMPreprocessor({ tokenizer, sequenceLength: 16, maskSelectionLength: 4 });
+   * const backbone = new models.XLMRobertaBackbone({
+   *   vocabularySize: tokenizer.vocabularySize, numLayers: 1, numHeads: 2, hiddenDim: 16, intermediateDim: 32, maxSequenceLength: 16,
+   * });
+   * const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor });
+   * await maskedLM.exportOnnx("examples/out/declaration-onnx", { dtype: ["float32", "float16"] });
+   * await maskedLM.dispose();
+   * ```
+   */
+  async exportOnnx(directory: string, options: OnnxExportOptions = {}): Promise<void> {
+    this.assertAlive();
+    await exportOnnx(this, directory, options);
   }
 
   /** Writes all weights, and the optimizer's variables once there are any, to a Keras `.weights.h5` file. */
