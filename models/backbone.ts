@@ -9,6 +9,7 @@ import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand, type Spec } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
+import { type HuggingFaceSaveOptions, saveBackboneToHuggingFace } from "./huggingface_saving.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { camelCase, configFrom, snakeName } from "./options.ts";
 import { type BackboneLoadOptions, loadBackbone, type PresetClass, saveBackbone, type SaveOptions } from "./presets.ts";
@@ -120,7 +121,7 @@ export class Backbone extends Model {
   }
 
   /**
-   * A backbone from a preset: a local directory in KerasHub's format.
+   * A backbone from a preset: a local directory in KerasHub's format, or a checkpoint of Hugging Face transformers.
    *
    * On `Backbone` itself the class follows from the preset. Hyperparameters in camelCase override the preset's.
    */
@@ -150,6 +151,17 @@ export class Backbone extends Model {
   async loadWeights(path: string): Promise<void> {
     this.assertAlive();
     return loadBackboneWeights(this, path);
+  }
+
+  /**
+   * Writes a checkpoint that transformers loads: `config.json` and weights as safetensors, in float32 or rounded to float16, in as many files as
+   * `maxShardSize` asks for. A killed save leaves the old directory or the new one.
+   *
+   * Throws "preset/inexpressible" with the hyperparameter that transformers cannot express, and "preset/no-format" for a spec without its names.
+   */
+  async saveToHuggingFace(directory: string, options: HuggingFaceSaveOptions = {}): Promise<void> {
+    this.assertAlive();
+    await saveBackboneToHuggingFace(this, directory, options);
   }
 
   /** Keras' summary, as text; also printed unless `print` is false. */

@@ -1,24 +1,31 @@
 /** Reads checkpoints of Hugging Face transformers. */
 
+import { readFileSync } from "node:fs";
 import { compile } from "../codegen/compile.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
-import type { JsonObject } from "../formats/json.ts";
+import { isJsonObject, type JsonObject, readJson } from "../formats/json.ts";
 import { type Checkpoint, openCheckpoint } from "../presets/huggingface/checkpoint.ts";
 import { readCheckpointConfig } from "../presets/huggingface/config.ts";
 import { joinedShapes } from "../presets/huggingface/shapes.ts";
 import { checkNothingExtra, readCheckpointWeights } from "../presets/huggingface/weights.ts";
 import type { PresetSource } from "../presets/source.ts";
 import { architectureNames, type Config, expand, type Spec } from "../spec/index.ts";
+import type { ExpandedTokenizer } from "../spec/types.ts";
+import { tokenizerFiles, tokenizerFromFiles } from "../text/huggingface.ts";
+import type { TextTokenizer } from "../text/tokenizer.ts";
 import type { Backbone } from "./backbone.ts";
 import { builtInSpec } from "./built_in.ts";
 import type { Model } from "./model.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
 import { baseClasses, classesOf, registeredArchitectures } from "./registry.ts";
 import type { Task } from "./task.ts";
+import { tokenizerOf } from "./tokenizer.ts";
 
 /** The most tokens that a preprocessor takes by itself, where the model can have more. */
 const SEQUENCE_LENGTH = 512;
+
+const TOKENIZER_CONFIG = "tokenizer_config.json";
 
 /** Opens a checkpoint whose config.json, at `path`, holds `theirs`; `custom` is the spec of an architecture that isn't built in. */
 export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, path: string, custom: Spec | undefined): OpenedPreset {
@@ -33,7 +40,7 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
     });
   }
   const { config } = readCheckpointConfig(spec, theirs, path);
-  const own = !custom && registeredArchitectures().includes(spec.source.name);
+  const classes = !custom && registeredArchitectures().includes(spec.source.name) ? classesOf(spec.source.name) : baseClasses(spec);
 
   /** Opens the weights, reads from them, closes them. */
   const withWeights = async <T>(read: (checkpoint: Checkpoint) => T): Promise<T> => {
@@ -63,11 +70,15 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
   return {
     source,
     spec,
-    classes: own ? classesOf(spec.source.name) : baseClasses(spec),
+    classes,
     backbone: { config },
     head: (task) => Promise.resolve({ config: readCheckpointConfig(spec, theirs, path, task).taskConfig }),
-    preprocessor: () => Promise.resolve({ config: { sequence_length: sequenceLength(spec, config, theirs) } }),
-    tokenizer: () => Promise.resolve(undefined),
+    preprocessor: async () => ({ config: { sequence_length: await sequenceLength(source, spec, config, theirs) } }),
+    tokenizer: async () => {
+      if (!classes.tokenizer || !spec.source.tokenizer) return undefined;
+      const text = await readTokenizer(source, tokenizerOf(spec));
+      return text && new classes.tokenizer({ text });
+    },
     readBackbone: (backbone, task) =>
       withWeights((checkpoint) => {
         checkNothingExtra(checkpoint, expand(spec, { config }).checkpoints.huggingface!.weights, table.unused ?? []);
@@ -98,11 +109,28 @@ function usedBy(task: Task): (weight: string) => boolean {
   return (weight) => used.has(weight);
 }
 
-/** The most tokens that a model takes, up to a preprocessor's default. */
-function sequenceLength(spec: Spec, config: Config, theirs: JsonObject): number {
-  const { max_position_embeddings: positions } = theirs;
-  const limit = expand(spec, { config }).limits.sequence ?? (typeof positions === "number" && positions > 0 ? positions : SEQUENCE_LENGTH);
-  return Math.min(SEQUENCE_LENGTH, limit);
+/** The most tokens that the model and its tokenizer take, up to a preprocessor's default. */
+async function sequenceLength(source: PresetSource, spec: Spec, config: Config, theirs: JsonObject): Promise<number> {
+  const file = await source.file(TOKENIZER_CONFIG);
+  const options = file === undefined ? undefined : readJson(file);
+  const lengths = [
+    expand(spec, { config }).limits.sequence,
+    theirs.max_position_embeddings,
+    isJsonObject(options) ? options.model_max_length : undefined,
+  ];
+  return Math.min(SEQUENCE_LENGTH, ...lengths.filter((length): length is number => typeof length === "number" && length >= 1));
+}
+
+/** The tokenizer of the files that are there; undefined where none of them is. */
+async function readTokenizer(source: PresetSource, tokenizer: ExpandedTokenizer): Promise<TextTokenizer | undefined> {
+  const files: Record<string, Uint8Array> = {};
+  const names = tokenizerFiles(tokenizer);
+  for (const name of names) {
+    const local = await source.file(name);
+    if (local !== undefined) files[name] = readFileSync(local);
+  }
+  const options = [TOKENIZER_CONFIG, "special_tokens_map.json"];
+  return Object.keys(files).some((name) => !options.includes(name)) ? tokenizerFromFiles(tokenizer, files, source.name) : undefined;
 }
 
 function specOfModelType(modelType: string, path: string): Spec {

@@ -6,6 +6,7 @@ export { Backbone, type BackboneOptions } from "./backbone.ts";
 export { CausalLM, type CausalLMOptions } from "./causal_lm.ts";
 export { fromSpec, type FromSpecOptions } from "./from_spec.ts";
 export * from "./generated/index.ts";
+export type { HuggingFaceSaveOptions } from "./huggingface_saving.ts";
 export { type FilledMask, type FillMaskOptions, MaskedLM, type MaskedLMOptions } from "./masked_lm.ts";
 export { Model, type RunOptions } from "./model.ts";
 export type { OnnxDType, OnnxExportOptions } from "./onnx_export.ts";

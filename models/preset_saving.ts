@@ -15,12 +15,10 @@ import {
   typedConfig,
 } from "../presets/kerashub/config.ts";
 import { PRESET_FILES, savePresetDirectory, writePresetJson } from "../presets/kerashub/directory.ts";
-import { hash, type Spec } from "../spec/index.ts";
 import type { Backbone } from "./backbone.ts";
-import { builtInSpec } from "./built_in.ts";
+import { assertBuiltIn } from "./built_in.ts";
 import { checkOptions } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
-import { registeredArchitectures } from "./registry.ts";
 import type { Task } from "./task.ts";
 import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
 import { kerasCheckpoint, writeFrom, writeTaskWeights } from "./weight_files.ts";
@@ -51,24 +49,8 @@ const TOKENIZER_CONFIG: Readonly<Record<ReturnType<typeof tokenizerOf>["type"], 
 /** Which of a preprocessor's numbers Python holds as floats. */
 const FLOATS: ReadonlySet<string> = new Set(["mask_selection_rate", "mask_token_rate", "random_token_rate"]);
 
-/** A spec that was changed is no architecture of KerasHub's: its weights under KerasHub's names would load as something else. */
-function assertExpressible(spec: Spec): void {
-  const { name } = spec.source;
-  if (!registeredArchitectures().includes(name) || hash(spec.source) === hash(builtInSpec(name).source)) return;
-  const standard = builtInSpec(name).source;
-  const changed = Object.keys({ ...standard, ...spec.source }).find((key) =>
-    hash(standard[key as keyof typeof standard] ?? null) !== hash(spec.source[key as keyof typeof standard] ?? null)
-  );
-  throw new OnnxHubError("preset/inexpressible", `This model is a variant of ${name}, which KerasHub can't express`, {
-    path: `${spec.file}: ${changed}`,
-    expected: `the built-in spec ${name}`,
-    found: "another",
-    remedy: "Keep the spec, save the weights with `saveWeights`, and load both with `models.fromSpec` and `loadWeights`.",
-  });
-}
-
 function configObject(backbone: Backbone): KerasObject {
-  assertExpressible(backbone.spec);
+  assertBuiltIn(backbone.spec, "KerasHub");
   return backboneObject(kerasCheckpoint(backbone).backbone, backbone.name, typedConfig(backbone.expanded.config));
 }
 

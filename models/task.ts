@@ -23,6 +23,7 @@ import { predictOnBatch, testOnBatch, trainOnBatch } from "../training/on_batch.
 import type { EvaluateOptions, FitOptions, PredictOptions } from "../training/options.ts";
 import { predict, type Predictions } from "../training/predict.ts";
 import type { Backbone } from "./backbone.ts";
+import { type HuggingFaceSaveOptions, saveTaskToHuggingFace } from "./huggingface_saving.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { exportOnnx, type OnnxExportOptions } from "./onnx_export.ts";
 import { camelCase, checkOptions, configFrom, snakeName } from "./options.ts";
@@ -344,7 +345,7 @@ export class Task extends Model {
   }
 
   /**
-   * A task from a preset: a local directory in KerasHub's format.
+   * A task from a preset: a local directory in KerasHub's format, or a checkpoint of Hugging Face transformers.
    *
    * On a base class (`models.MaskedLM`) the class follows from the preset. `loadWeights: false` leaves fresh weights, `preprocessor:
    * null` leaves the preprocessor out; the backbone's and the head's hyperparameters in camelCase override the preset's.
@@ -366,6 +367,17 @@ export class Task extends Model {
   async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
     this.assertAlive();
     await saveTask(this, directory, options);
+  }
+
+  /**
+   * Writes a checkpoint that transformers loads, with the head, and the tokenizer if there is a preprocessor: `config.json` and weights as safetensors, in
+   * float32 or rounded to float16, in as many files as `maxShardSize` asks for. A killed save leaves the old directory or the new one.
+   *
+   * Throws "preset/inexpressible" with the hyperparameter that transformers cannot express, and "preset/no-format" for a spec without its names.
+   */
+  async saveToHuggingFace(directory: string, options: HuggingFaceSaveOptions = {}): Promise<void> {
+    this.assertAlive();
+    await saveTaskToHuggingFace(this, directory, options);
   }
 
   /**

@@ -168,7 +168,9 @@ export function toHuggingFace(spec: Spec, config: Config, task?: string, taskCon
   const scope = { name: spec.source.name, ...config } as Scope;
   for (const [theirs, value] of Object.entries(names.config_written ?? {})) {
     const place = { file: spec.file, path: `checkpoints.huggingface.config_written.${theirs}` };
-    written[theirs] = { value: computed(value, scope, place) ?? null, float: written[theirs]?.float ?? false };
+    const from = typeof value === "string" ? namesIn(value, place).filter((name) => Object.hasOwn(spec.source.config, name)) : [];
+    const float = from.length > 0 && from.every((name) => longForm(spec.source.config[name]).type === "float");
+    written[theirs] = { value: computed(value, scope, place) ?? null, float };
   }
   return Object.fromEntries(Object.entries(written).filter(([, { value }]) => value !== null));
 }

@@ -86,6 +86,11 @@ function shardError(index: string, tensor: string, expected: string, found: stri
   });
 }
 
+/** The names of the files that an index lists: what else a download needs. */
+export function checkpointShards(index: string): string[] {
+  return [...new Set(readIndex(index).values())].sort();
+}
+
 /** Tensor → file. */
 function readIndex(path: string): Map<string, string> {
   const index = readJson(path);

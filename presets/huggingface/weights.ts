@@ -70,8 +70,8 @@ export function readCheckpointWeights(
   return { lacking };
 }
 
-/** The table's entry of each weight; one that has none would be lost without a word. */
-function mapped(
+/** The table's entry of each weight. One that has none would be lost without a word: "preset/weights-unmapped". */
+export function mapped(
   path: string,
   table: readonly ExpandedHuggingFaceWeight[],
   weights: readonly JoinedWeight[],
