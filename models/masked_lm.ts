@@ -76,8 +76,8 @@ export class MaskedLM extends Task {
         found: String(value),
       });
     }
-    const one = typeof texts === "string";
-    const rows = (one ? [texts] : texts).map((text, i) => this.#encode(text, one ? "text" : `texts[${i}]`));
+    const one = !Array.isArray(texts);
+    const rows = (one ? [texts as string] : texts as readonly string[]).map((text, i) => this.#encode(text, one ? "text" : `texts[${i}]`));
     const results: FilledMask[][][] = [];
     for (let start = 0; start < rows.length; start += batchSize) {
       results.push(...await this.#fill(rows.slice(start, start + batchSize), topK));
