@@ -16,8 +16,10 @@ export interface BytePairTokenizerOptions {
   readonly specialTokens?: SpecialTokens;
   /** The file names that `assets()` gives. Default "vocabulary.json" and "merges.txt". */
   readonly assets?: { readonly vocabulary: string; readonly merges: string };
-  /** Further tokens that are kept whole in a text. Default none. */
-  readonly keptTokens?: readonly string[];
+  /** Further special tokens. Default none. */
+  readonly furtherTokens?: readonly string[];
+  /** Whether special tokens in a text are kept whole. Default true. */
+  readonly specialTokensInText?: boolean;
   /** The files in errors. Default `assets`. */
   readonly paths?: { readonly vocabulary: string; readonly merges: string };
 }
@@ -51,6 +53,7 @@ export class BytePairTokenizer implements TextTokenizer {
   readonly #vocabulary: Vocabulary;
   readonly #merges: readonly string[];
   readonly #special: ReadonlySet<string>;
+  readonly #specialInText: boolean;
   readonly #files: { readonly vocabulary: string; readonly merges: string };
   readonly #path: string;
   /** Made when first needed. */
@@ -58,9 +61,10 @@ export class BytePairTokenizer implements TextTokenizer {
 
   /** Makes the tokenizer. */
   constructor(options: BytePairTokenizerOptions) {
-    const { vocabulary, merges, specialTokens = DEFAULT_TOKENS, assets = FILES, keptTokens = [], paths = assets } = options;
+    const { vocabulary, merges, specialTokens = DEFAULT_TOKENS, assets = FILES, furtherTokens = [], paths = assets } = options;
     this.#files = assets;
     this.#path = paths.vocabulary;
+    this.#specialInText = options.specialTokensInText ?? true;
     this.#vocabulary = new Vocabulary(
       byId(vocabulary instanceof Uint8Array ? parse(vocabulary, paths.vocabulary) : vocabulary, paths.vocabulary),
       paths.vocabulary,
@@ -76,7 +80,7 @@ export class BytePairTokenizer implements TextTokenizer {
         remedy: "Take the vocabulary and the merges of the same model.",
       });
     });
-    this.#special = new Set([...Object.values(specialTokens).filter((token) => token !== undefined), ...keptTokens]);
+    this.#special = new Set([...Object.values(specialTokens).filter((token) => token !== undefined), ...furtherTokens]);
     const ids = this.#vocabulary.special(specialTokens);
     this.vocabularySize = this.#vocabulary.size;
     this.startTokenId = ids.start;
@@ -99,7 +103,7 @@ export class BytePairTokenizer implements TextTokenizer {
   /** The tokenizer in the format of Hugging Face's `tokenizer.json`, which kitoken reads. */
   #tokenizerJSON(): string {
     const { tokens } = this.#vocabulary;
-    const added = [...this.#special].map((content) => ({
+    const added = (this.#specialInText ? [...this.#special] : []).map((content) => ({
       id: this.#vocabulary.id(content),
       content,
       single_word: false,

@@ -108,15 +108,17 @@ const FROM_VOCABULARY: Readonly<Record<Kind, FromVocabulary>> = {
   },
   bpe: (spec, [vocabulary, merges], [vocabularyPath, mergesPath], config) => {
     const [vocabularyAsset, mergesAsset] = assetNames(spec);
+    const addPrefixSpace = config.get("add_prefix_space").boolean(false);
     const inner = new BytePairTokenizer({
       vocabulary,
       merges,
       specialTokens: spec.special_tokens,
       assets: { vocabulary: vocabularyAsset, merges: mergesAsset },
       paths: { vocabulary: vocabularyPath, merges: mergesPath },
+      specialTokensInText: !addPrefixSpace,
     });
-    if (!config.get("add_prefix_space").boolean(false)) return inner;
-    return new AddedTokensTokenizer({ inner, tokens: knownTokenizer(inner, spec).added, addPrefixSpace: true });
+    if (!addPrefixSpace) return inner;
+    return new AddedTokensTokenizer({ inner, tokens: knownTokenizer(inner, spec).added, addPrefixSpace });
   },
 };
 

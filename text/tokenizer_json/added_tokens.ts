@@ -29,6 +29,8 @@ export interface AddedTokensOptions {
   readonly normalize?: (text: string) => string;
   /** Whether a space is put before each part of a text that begins with none. Default false. */
   readonly addPrefixSpace?: boolean;
+  /** The id behind a part of a text whose normalized form ends in a space. Default none. */
+  readonly idOfSpaceAtEnd?: number;
 }
 
 /** Added tokens by their first UTF-16 unit, the longest first. */
@@ -42,14 +44,17 @@ export class AddedTokensTokenizer implements TextTokenizer {
   readonly tokens: readonly AddedToken[];
   /** Whether a space is put before each part of a text that begins with none. */
   readonly addPrefixSpace: boolean;
+  /** The id behind a part of a text whose normalized form ends in a space. */
+  readonly idOfSpaceAtEnd: number | undefined;
   readonly #raw: Index;
   readonly #normalized: Index;
   readonly #normalize: (text: string) => string;
 
-  constructor({ inner, tokens, normalize = (text) => text, addPrefixSpace = false }: AddedTokensOptions) {
+  constructor({ inner, tokens, normalize = (text) => text, addPrefixSpace = false, idOfSpaceAtEnd }: AddedTokensOptions) {
     this.inner = inner;
     this.tokens = tokens;
     this.addPrefixSpace = addPrefixSpace;
+    this.idOfSpaceAtEnd = idOfSpaceAtEnd;
     this.#normalize = normalize;
     this.#raw = byFirstUnit(tokens.filter(({ normalized }) => !normalized));
     this.#normalized = byFirstUnit(
@@ -95,6 +100,10 @@ export class AddedTokensTokenizer implements TextTokenizer {
     let parts = split(text, this.#raw);
     if (this.#normalized.size > 0) {
       parts = parts.flatMap((part) => typeof part === "string" ? split(this.#normalize(part), this.#normalized) : part);
+    }
+    const behind = this.idOfSpaceAtEnd;
+    if (behind !== undefined) {
+      parts = parts.flatMap((part) => typeof part === "string" && this.#normalize(part).endsWith(" ") ? [part, behind] : part);
     }
     if (!this.addPrefixSpace) return parts;
     return parts.map((part) => typeof part === "string" && !part.startsWith(" ") ? ` ${part}` : part);

@@ -25,7 +25,8 @@ export function readByteLevel(root: Field, added: readonly AddedToken[], spec: E
     merges: readMerges(model.get("merges"), new Set(tokens)),
     specialTokens: spec.special_tokens,
     assets: { vocabulary, merges },
-    keptTokens: added.map(({ content }) => content),
+    furtherTokens: added.map(({ content }) => content),
+    specialTokensInText: false,
     paths: { vocabulary: `${root.path}: model.vocab`, merges: `${root.path}: model.merges` },
   });
   return new AddedTokensTokenizer({ inner, tokens: added, addPrefixSpace });

@@ -1,7 +1,7 @@
 /** What the normalizer and the pre-tokenizer of a Unigram `tokenizer.json` do to spaces, in SentencePiece's terms. */
 
 import { isJsonObject, type JsonValue } from "../../formats/json.ts";
-import { describe, Field } from "./fields.ts";
+import { describe, type Field } from "./fields.ts";
 
 /** What a SentencePiece model says about spaces, and its compiled rules. */
 export interface Spaces {
@@ -10,7 +10,11 @@ export interface Spaces {
   readonly removeExtraWhitespaces: boolean;
   /** Whether the text is cut at spaces first, so that no piece goes over one. */
   readonly split: boolean;
+  /** Whether a space at the end is a piece of its own, as in files of transformers 4 before 4.36; SentencePiece has no such thing. */
+  readonly spaceAtEnd?: boolean;
 }
+
+type WithoutRules = Omit<Spaces, "precompiledCharsmap">;
 
 /** A step as `tokenizer.json` has it. */
 type Step = Readonly<Record<string, JsonValue | undefined>>;
@@ -55,13 +59,14 @@ const BARE = { ...PREFIXED, addDummyPrefix: false };
 const KEPT = { addDummyPrefix: true, removeExtraWhitespaces: false, split: false };
 
 /** The chains of steps that do what SentencePiece does, `Precompiled` aside: first the normalizer's, then the pre-tokenizer's. */
-const CHAINS: Readonly<Record<string, Omit<Spaces, "precompiledCharsmap">>> = {
+const CHAINS: Readonly<Record<string, WithoutRules>> = {
   "| words always": PREFIXED,
   "collapse | words always": PREFIXED,
   "strip | words always": PREFIXED,
   "strip-right | words always": PREFIXED,
   "strip collapse | words always": PREFIXED,
   "strip-right collapse | words always": PREFIXED,
+  "collapse | always": { ...PREFIXED, spaceAtEnd: true },
   "strip collapse | always": PREFIXED,
   "strip-right collapse | always": PREFIXED,
   "strip collapse | always-whole": { ...PREFIXED, split: false },
@@ -74,14 +79,15 @@ const CHAINS: Readonly<Record<string, Omit<Spaces, "precompiledCharsmap">>> = {
 
 /** The steps of SentencePiece's spaces as `tokenizer.json` has them; a text whose spaces stay is not split. */
 export function spaceSteps(
-  spaces: Omit<Spaces, "precompiledCharsmap">,
+  spaces: WithoutRules,
 ): { normalizers: readonly Step[]; preTokenizers: readonly Step[] } {
-  const { addDummyPrefix, removeExtraWhitespaces, split } = spaces;
+  const { addDummyPrefix, removeExtraWhitespaces, split, spaceAtEnd } = spaces;
   const strip = [{ type: "Strip", strip_left: true, strip_right: true }, collapse(" ")];
   const escape: Step = { type: "Replace", pattern: { String: " " }, content: "▁" };
   if (!removeExtraWhitespaces) {
     return { normalizers: [...addDummyPrefix ? [{ type: "Prepend", prepend: "▁" }] : [], escape], preTokenizers: [] };
   }
+  if (spaceAtEnd) return { normalizers: [collapse(" ")], preTokenizers: [ALWAYS[1]] };
   const scheme = metaspace({ prepend_scheme: addDummyPrefix ? "always" : "never", split });
   if (addDummyPrefix && split) return { normalizers: [], preTokenizers: [{ type: "WhitespaceSplit" }, scheme] };
   return { normalizers: strip, preTokenizers: [scheme] };

@@ -80,7 +80,12 @@ export function readUnigram(root: Field, added: readonly AddedToken[], spec: Exp
   });
   const rules = { ...inner.model.normalizer, addDummyPrefix: false, removeExtraWhitespaces: false, escapeWhitespaces: false };
   const normalizer = new Normalizer(rules, { path: root.path });
-  return new AddedTokensTokenizer({ inner, tokens: added, normalize: (text) => normalizer.normalize(text) });
+  return new AddedTokensTokenizer({
+    inner,
+    tokens: added,
+    normalize: (text) => normalizer.normalize(text),
+    idOfSpaceAtEnd: spaces.spaceAtEnd ? inner.tokenToId("▁") : undefined,
+  });
 }
 
 /** Reads pairs of a piece and its score. */

@@ -23,7 +23,7 @@ interface Parts {
 
 /** A tokenizer of a known kind, with its added tokens. */
 export type KnownTokenizer =
-  & { readonly added: readonly AddedToken[]; readonly addPrefixSpace: boolean }
+  & { readonly added: readonly AddedToken[]; readonly addPrefixSpace: boolean; readonly spaceAtEnd: boolean }
   & (
     | { readonly kind: "sentencepiece"; readonly inner: SentencePieceTokenizer }
     | { readonly kind: "wordpiece"; readonly inner: WordPieceTokenizer }
@@ -37,6 +37,7 @@ export function knownTokenizer(tokenizer: TextTokenizer, spec: ExpandedTokenizer
   const common = {
     added: wrapped ? tokenizer.tokens : specialTokens(tokenizer, spec),
     addPrefixSpace: wrapped && tokenizer.addPrefixSpace,
+    spaceAtEnd: wrapped && tokenizer.idOfSpaceAtEnd !== undefined,
   };
   if (spec.type === "sentencepiece" && inner instanceof SentencePieceTokenizer) return { ...common, kind: "sentencepiece", inner };
   if (spec.type === "wordpiece" && inner instanceof WordPieceTokenizer) return { ...common, kind: "wordpiece", inner };
@@ -87,7 +88,7 @@ export function tokenizerJson(tokenizer: KnownTokenizer, spec: ExpandedTokenizer
 function partsOf(tokenizer: KnownTokenizer): Parts {
   switch (tokenizer.kind) {
     case "sentencepiece":
-      return unigram(tokenizer.inner, tokenizer.added);
+      return unigram(tokenizer);
     case "wordpiece":
       return wordPiece(tokenizer.inner);
     case "bpe":
@@ -147,13 +148,13 @@ function ids(tokens: readonly string[]): JsonObject {
   throw cannot("vocabulary", "each token once", `${JSON.stringify(tokens[twice])} with the ids ${twice} and ${all[tokens[twice]]}`);
 }
 
-function unigram(tokenizer: SentencePieceTokenizer, added: readonly AddedToken[]): Parts {
+function unigram({ inner: tokenizer, added, spaceAtEnd }: KnownTokenizer & { kind: "sentencepiece" }): Parts {
   const { model } = tokenizer;
   const { addDummyPrefix, removeExtraWhitespaces, precompiledCharsmap } = model.normalizer;
   const overSpaces = model.pieces.some(({ piece, type }) => type === "normal" && piece.lastIndexOf("▁") > 0);
   const split = removeExtraWhitespaces && !overSpaces;
   checkExpressible(model, split, added);
-  const { normalizers, preTokenizers } = spaceSteps({ addDummyPrefix, removeExtraWhitespaces, split });
+  const { normalizers, preTokenizers } = spaceSteps({ addDummyPrefix, removeExtraWhitespaces, split, spaceAtEnd });
   const rules = precompiledCharsmap.length === 0 ? [] : [{ type: "Precompiled", precompiled_charsmap: base64(precompiledCharsmap) }];
   const scores = new Map(model.pieces.map(({ piece, score }) => [piece, score]));
   return {
