@@ -82,8 +82,9 @@ export class Field {
 }
 
 const join = (path: string, name: string): string => {
-  const step = /^[A-Za-z_]\w*$/.test(name) ? name : JSON.stringify(shortened(name));
-  return path.includes(": ") ? `${path}.${step}` : `${path}: ${step}`;
+  const plain = /^[A-Za-z_]\w*$/.test(name) && name.length <= 40;
+  const step = plain ? name : `[${JSON.stringify(shortened(name))}]`;
+  return path.includes(": ") ? `${path}${plain ? "." : ""}${step}` : `${path}: ${step}`;
 };
 
 const shortened = (text: string): string => text.length > 40 ? `${text.slice(0, 40)}…` : text;
