@@ -4,6 +4,7 @@ import * as ort from "onnxruntime-web";
 import { availableParallelism } from "node:os";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendOptions, Feeds, FeedTensor, Session } from "./backend.ts";
+import { withFixedMemory } from "./wasm_memory.ts";
 
 let configured: number | null = null;
 
@@ -51,7 +52,7 @@ export function wasmBackend(options: BackendOptions = {}): Backend {
     async load(model, label): Promise<Session> {
       let session: ort.InferenceSession | null;
       try {
-        session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+        session = await alone(() => create(model));
       } catch (error) {
         throw wrap("backend/load", `onnxruntime could not load the graph ${label}`, error);
       }
@@ -76,6 +77,16 @@ export function wasmBackend(options: BackendOptions = {}): Backend {
       };
     },
   };
+}
+
+let initialized = false;
+
+/** Makes a session; the first one of the process makes the heap and the threads. */
+async function create(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
+  const make = () => ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+  const session = initialized ? await make() : await withFixedMemory(make);
+  initialized = true;
+  return session;
 }
 
 function toOrt({ dtype, shape, data }: FeedTensor): ort.Tensor {
