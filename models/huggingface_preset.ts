@@ -6,7 +6,7 @@ import type { WeightInfo } from "../codegen/program.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
 import { isJsonObject, type JsonObject, readJson } from "../formats/json.ts";
 import { type Checkpoint, openCheckpoint } from "../presets/huggingface/checkpoint.ts";
-import { readCheckpointConfig } from "../presets/huggingface/config.ts";
+import { checkCounts, readCheckpointConfig } from "../presets/huggingface/config.ts";
 import { joinedShapes } from "../presets/huggingface/shapes.ts";
 import { checkNothingExtra, readCheckpointWeights } from "../presets/huggingface/weights.ts";
 import type { PresetSource } from "../presets/source.ts";
@@ -79,6 +79,7 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
       const text = await readTokenizer(source, tokenizerOf(spec));
       return text && new classes.tokenizer({ text });
     },
+    checkSizes: () => withWeights((checkpoint) => checkCounts(spec, config, checkpoint.tensors.size, path)),
     readBackbone: (backbone, task) =>
       withWeights((checkpoint) => {
         checkNothingExtra(checkpoint, expand(spec, { config }).checkpoints.huggingface!.weights, table.unused ?? []);

@@ -26,6 +26,8 @@ export interface OpenedPreset {
   preprocessor(task: string): Promise<SavedPart | undefined>;
   /** The tokenizer; undefined where the preset has none. */
   tokenizer(): Promise<Tokenizer | undefined>;
+  /** Compares the configuration with the weights that are there, before anything is made of its numbers. */
+  checkSizes?(): Promise<void>;
   /** Reads the backbone's weights, of a task's backbone or of one for itself; throws "preset/no-weights" where there are none. */
   readBackbone(backbone: Backbone, task?: Task): Promise<void>;
   /** Reads the head's weights; false where the preset has none for this task. */

@@ -109,6 +109,7 @@ export async function loadBackbone(architecture: string | null, preset: string, 
   const opened = await open(preset, architecture, options.spec);
   const keys = Object.keys(opened.spec.source.config);
   checkOverrides(options, LOAD_OPTIONS.filter((name) => name !== "preprocessor" && name !== "compile"), keys);
+  if (options.loadWeights ?? true) await opened.checkSizes?.();
   const backbone = makeBackbone(opened, options, keys);
   if (options.loadWeights ?? true) await opened.readBackbone(backbone);
   return backbone;
@@ -155,6 +156,7 @@ export async function loadTask(task: string, architecture: string | null, preset
   const headKeys = Object.keys(head.config ?? {});
   const backboneKeys = Object.keys(spec.source.config).filter((key) => !headKeys.includes(key));
   checkOverrides(options, LOAD_OPTIONS, [...backboneKeys, ...headKeys]);
+  if (options.loadWeights ?? true) await opened.checkSizes?.();
   const saved = await opened.head(task);
   const given = overrides(options, headKeys);
   const backbone = makeBackbone(opened, { ...options, name: undefined }, backboneKeys);

@@ -2,8 +2,9 @@
 
 import { OnnxHubError } from "../../errors.ts";
 import { formatJson, isJsonObject, JsonFloat, type JsonObject, type JsonValue } from "../../formats/json.ts";
-import { type ConvertedConfig, fromHuggingFace, type HuggingFaceValue, type Spec } from "../../spec/index.ts";
-import type { SourceConfigEntry } from "../../spec/source.ts";
+import { type Config, type ConvertedConfig, fromHuggingFace, type HuggingFaceValue, type Spec } from "../../spec/index.ts";
+import { namesIn } from "../../spec/expressions.ts";
+import type { SourceConfigEntry, SourceHuggingFaceWeight } from "../../spec/source.ts";
 
 /**
  * A checkpoint's configuration by a spec's names. Settings that change what is computed and that the spec cannot express are
@@ -40,6 +41,34 @@ function labelCount({ id2label, num_labels }: JsonObject, path: string): JsonVal
   if (id2label === undefined || id2label === null) return num_labels ?? 2;
   if (isJsonObject(id2label)) return Object.keys(id2label).length;
   throw new OnnxHubError("spec/config-value", "The labels' names must be an object", { path: `${path}: id2label`, expected: "an object" });
+}
+
+/**
+ * Requires that what a spec repeats, its layers, is not more than the checkpoint has tensors: expanding the spec for a number that nobody checked could
+ * take as long as that number says.
+ *
+ * Throws "preset/config-size" with the key in the file.
+ */
+export function checkCounts(spec: Spec, config: Config, tensors: number, path: string): void {
+  const table = spec.source.checkpoints!.huggingface!;
+  const names = new Set(repeated(table.weights));
+  for (const [theirs, ours] of Object.entries(table.config)) {
+    const count = config[ours];
+    if (!names.has(ours) || typeof count !== "number" || count <= tensors) continue;
+    throw new OnnxHubError("preset/config-size", "The configuration says more than the checkpoint has tensors for", {
+      path: `${path}: ${theirs}`,
+      expected: `at most ${tensors}, the number of tensors`,
+      found: String(count),
+    });
+  }
+}
+
+/** The names that decide how often an entry of a table stands. */
+function repeated(entries: readonly SourceHuggingFaceWeight[]): string[] {
+  return entries.flatMap((entry) => [
+    ...(typeof entry.repeat === "string" ? namesIn(entry.repeat, { file: "", path: "" }) : []),
+    ...("weights" in entry ? repeated(entry.weights) : []),
+  ]);
 }
 
 /** The text of a config.json as transformers writes it: sorted keys, two spaces. */
