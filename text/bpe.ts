@@ -146,7 +146,7 @@ export class BytePairTokenizer implements TextTokenizer {
         const token = this.#vocabulary.token(id);
         if (this.#special.has(token)) bytes.push(...encoder.encode(token));
         else {for (const character of token) {
-            bytes.push(...BYTES.get(character) === undefined ? encoder.encode(character) : [BYTES.get(character)!]);
+            bytes.push(...BYTE_CHARACTERS.get(character) === undefined ? encoder.encode(character) : [BYTE_CHARACTERS.get(character)!]);
           }}
       }
       return decoder.decode(Uint8Array.from(bytes));
@@ -183,7 +183,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The byte that each character of a token stands for: GPT-2 gave the bytes that don't print the characters from U+0100 on. */
-const BYTES: ReadonlyMap<string, number> = (() => {
+export const BYTE_CHARACTERS: ReadonlyMap<string, number> = (() => {
   const prints = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
   let next = 0x100;
   return new Map(Array.from({ length: 256 }, (_, byte) => [String.fromCharCode(prints(byte) ? byte : next++), byte]));

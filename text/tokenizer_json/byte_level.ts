@@ -1,7 +1,7 @@
 /** RoBERTa's and GPT-2's tokenizer out of a `tokenizer.json`. */
 
 import type { ExpandedTokenizer } from "../../spec/types.ts";
-import { BytePairTokenizer } from "../bpe.ts";
+import { BYTE_CHARACTERS, BytePairTokenizer } from "../bpe.ts";
 import { assetNames } from "../tokenizer.ts";
 import { type AddedToken, AddedTokensTokenizer, withAddedTokens } from "./added_tokens.ts";
 import type { Field } from "./fields.ts";
@@ -18,7 +18,12 @@ export function readByteLevel(root: Field, added: readonly AddedToken[], spec: E
   preTokenizer.get("type").only("ByteLevel", null);
   preTokenizer.get("use_regex").only(true);
   const addPrefixSpace = preTokenizer.get("add_prefix_space").boolean(true);
-  const tokens = readTokens(model.get("vocab"));
+  const vocab = model.get("vocab");
+  const tokens = readTokens(vocab);
+  // A byte that the vocabulary lacks is left out here.
+  if (!model.get("unk_token").absent && [...BYTE_CHARACTERS.keys()].some((byte) => !Object.hasOwn(vocab.object(), byte))) {
+    throw model.get("unk_token").error("null, or a vocabulary that has every byte");
+  }
   const [vocabulary, merges] = assetNames(spec);
   const inner = new BytePairTokenizer({
     vocabulary: Object.fromEntries(withAddedTokens(tokens, added, root.get("added_tokens")).map((token, id) => [token, id])),
