@@ -15,8 +15,8 @@ import type { HubSettings } from "./settings.ts";
 export interface Download {
   /** The request for the whole file; parts are asked for with a `Range`. */
   readonly request: Ask;
-  /** As the progress bar calls it. */
-  readonly label: string;
+  /** As the progress bar calls it; without it there is none. */
+  readonly label?: string;
   /** Where the file goes. */
   readonly target: string;
   /** Whether it is there already, asked once the lock is held; by default whether anything is. */
@@ -51,13 +51,13 @@ export async function download(settings: HubSettings, file: Download): Promise<b
   fs.mkdirSync(dirname(file.incomplete), { recursive: true });
   return await locked(`${file.incomplete}.lock`, async () => {
     if (file.isThere?.() ?? fs.existsSync(file.target)) return true;
-    const bar = new ProgressBar(settings.console, file.label);
+    const bar = file.label === undefined ? undefined : new ProgressBar(settings.console, file.label);
     let whole = false;
     const transfer = new Transfer(file, bar);
     try {
       whole = await persist(settings, () => transfer.attempt(), () => transfer.reached);
     } finally {
-      bar.end(lengthOf(file.incomplete), whole);
+      bar?.end(lengthOf(file.incomplete), whole);
     }
     if (!whole) return false;
     const path = await file.unpack?.(file.incomplete, transfer.last) ?? file.incomplete;
@@ -77,7 +77,7 @@ class Transfer {
   last: Answer | undefined;
   #restarted = false;
 
-  constructor(readonly file: Download, readonly bar: ProgressBar) {}
+  constructor(readonly file: Download, readonly bar: ProgressBar | undefined) {}
 
   /** One try; done with true for a whole file, with false for one that isn't there. */
   async attempt(): Promise<Outcome<boolean>> {
@@ -146,7 +146,7 @@ class Transfer {
         digest?.update(chunk);
         position += chunk.length;
         this.reached = Math.max(this.reached, position);
-        bar.update(position, total);
+        bar?.update(position, total);
       }
     } finally {
       fs.closeSync(handle);

@@ -41,6 +41,8 @@ const MAX_TRIES = 5;
 const MAX_TRIES_IN_ALL = 100;
 /** A server that asks for a longer wait is not waited for. */
 const MAX_WAIT_SECONDS = 60;
+/** A wait that is told of. */
+const LONG_WAIT_SECONDS = 5;
 
 /** One request, redirects included. Throws "preset/connection", "preset/stalled", "preset/redirect", "preset/permission". */
 export async function send(ask: Ask): Promise<Answer> {
@@ -167,7 +169,9 @@ export async function persist<T>(
     }
     const { failed, retry, after } = outcome;
     if (!retry || failures >= tries || all >= MAX_TRIES_IN_ALL || (after ?? 0) > MAX_WAIT_SECONDS) throw failed;
-    await settings.sleep((after ?? 2 ** (failures - 1)) * 1000);
+    const wait = after ?? 2 ** (failures - 1);
+    if (wait >= LONG_WAIT_SECONDS) settings.console.write(`${failed.what}; trying again in ${Math.ceil(wait)} seconds.\n`);
+    await settings.sleep(wait * 1000);
   }
 }
 

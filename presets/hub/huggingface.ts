@@ -32,7 +32,7 @@ interface FileInfo {
 
 /**
  * The files of a repository on the Hub. Settings are those of Python's client: `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`,
- * `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`.
+ * `HF_HUB_CACHE`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_DISABLE_PROGRESS_BARS`.
  *
  * All files are of one commit: the one that the revision was at when the first was asked for. Where the Hub can't be asked, the last
  * commit in the cache is taken, with a warning.
@@ -102,7 +102,7 @@ class HuggingFaceSource {
         headers: this.#headers(),
         timeoutSeconds: seconds("HF_HUB_DOWNLOAD_TIMEOUT", 10),
       },
-      label: basename(file),
+      label: isSet("HF_HUB_DISABLE_PROGRESS_BARS") ? undefined : basename(file),
       target: blob,
       incomplete: incompleteName(blob),
       size: info.size,
@@ -148,8 +148,8 @@ class HuggingFaceSource {
       fetch: throughUs as typeof fetch,
     });
     if (commit === undefined || !isCommit(commit)) {
-      if (info === null && this.#commit !== undefined) commit = this.#commit;
-      else throw this.#notTheHub("X-Repo-Commit");
+      if (info !== null) throw this.#notTheHub("X-Repo-Commit");
+      return null;
     }
     this.#commit ??= commit;
     this.#cache.setCommit(this.revision, commit);

@@ -88,7 +88,8 @@ class KaggleSource {
   list(): string[] {
     const folder = join(this.#folder, String(this.#version));
     if (!fs.existsSync(folder)) return [];
-    return fs.readdirSync(folder, { recursive: true }).map(String).filter((name) => fs.statSync(join(folder, name)).isFile()).sort();
+    const names = fs.readdirSync(folder, { recursive: true }).map(String);
+    return names.filter((name) => !/\.onnxhub\.incomplete/.test(name) && fs.statSync(join(folder, name)).isFile()).sort();
   }
 
   async #download(
@@ -175,9 +176,13 @@ class KaggleSource {
     const text = await answer.text(10_000_000);
     let version: unknown;
     try {
-      version = JSON.parse(text).versionNumber;
-    } catch {
-      // Said below.
+      const { versionNumber, code, message } = JSON.parse(text);
+      // Some refusals come with HTTP 200.
+      if (code >= 400) throw this.#refusal(code, url, String(message ?? ""));
+      version = versionNumber;
+    } catch (error) {
+      if (error instanceof OnnxHubError) throw error;
+      // What is no JSON is said below.
     }
     if (!Number.isInteger(version) || (version as number) < 1) {
       throw new OnnxHubError("preset/http", "This server does not answer as Kaggle does", {

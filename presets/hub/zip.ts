@@ -1,6 +1,7 @@
 /** One file out of a ZIP archive: what Kaggle sends where it compressed a file on its own account. */
 
 import * as fs from "node:fs";
+import { pipeline } from "node:stream/promises";
 import { createInflateRaw } from "node:zlib";
 import { OnnxHubError } from "../../errors.ts";
 
@@ -35,37 +36,47 @@ export function isZip(path: string): boolean {
  */
 export async function extractOnly(archive: string, name: string, target: string): Promise<void> {
   const handle = fs.openSync(archive, "r");
-  let entry: Entry;
+  let out: number | undefined;
   try {
-    entry = readEntry(archive, handle, name);
-  } finally {
-    fs.closeSync(handle);
-  }
-  const { start, compressed, size, crc, deflated } = entry;
-  const bytes = fs.createReadStream(archive, { start, end: Math.max(start, start + compressed - 1) });
-  const content = deflated ? bytes.pipe(createInflateRaw()) : bytes;
-  const out = fs.openSync(target, "w");
-  let length = 0;
-  let checksum = 0;
-  try {
-    if (compressed > 0) {
-      bytes.on("error", (error) => content.destroy(error));
-      for await (const chunk of content as AsyncIterable<Uint8Array>) {
+    const { start, compressed, size, crc, deflated } = readEntry(archive, handle, name);
+    out = fs.openSync(target, "w");
+    let length = 0;
+    let checksum = 0;
+    const take = async (chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> => {
+      for await (const chunk of chunks) {
         if (length + chunk.length > size) throw bad(archive, `${size} bytes`, "more");
-        for (let done = 0; done < chunk.length;) done += fs.writeSync(out, chunk, done, chunk.length - done, length + done);
+        for (let done = 0; done < chunk.length;) done += fs.writeSync(out!, chunk, done, chunk.length - done, length + done);
         length += chunk.length;
         checksum = crc32(chunk, checksum);
       }
+    };
+    const blocks = readBlocks(archive, handle, start, compressed);
+    try {
+      if (deflated) await pipeline(blocks, createInflateRaw(), take);
+      else await take(blocks);
+    } catch (error) {
+      const { code, syscall, message } = error as { code?: unknown; syscall?: unknown; message: string };
+      // What the file system refuses has the name of its call.
+      if (error instanceof OnnxHubError || syscall !== undefined || typeof code !== "string") throw error;
+      throw bad(archive, "deflated content", message);
     }
-  } catch (error) {
-    if (!(error instanceof Error) || !/^Z_|^ERR_.*ZLIB/.test(String((error as { code?: unknown }).code))) throw error;
-    throw bad(archive, "deflated content", error.message);
+    if (length !== size) throw bad(archive, `${size} bytes`, `${length}`);
+    if (checksum !== crc) throw bad(archive, `CRC-32 ${crc.toString(16)}`, checksum.toString(16));
   } finally {
-    bytes.destroy();
-    fs.closeSync(out);
+    fs.closeSync(handle);
+    if (out !== undefined) fs.closeSync(out);
   }
-  if (length !== size) throw bad(archive, `${size} bytes`, `${length}`);
-  if (checksum !== crc) throw bad(archive, `CRC-32 ${crc.toString(16)}`, checksum.toString(16));
+}
+
+/** The bytes of a part of a file, a block at a time. */
+function* readBlocks(archive: string, handle: number, start: number, length: number): Generator<Uint8Array, void> {
+  for (let done = 0; done < length;) {
+    const block = new Uint8Array(Math.min(length - done, 1 << 18));
+    const count = fs.readSync(handle, block, 0, block.length, start + done);
+    if (count === 0) throw bad(archive, `${length} bytes at ${start}`, `${done}`);
+    yield block.subarray(0, count);
+    done += count;
+  }
 }
 
 interface Entry {

@@ -181,6 +181,9 @@ describe("what the Hub refuses", () => {
     hub.hubTricks.push(status(429, { "retry-after": "7" }), status(503), status(500));
     assert.deepEqual(read(await fetchFile("config.json", "hf://org/tiny", settings)), small);
     assert.deepEqual(settings.waits, [7000, 2000, 4000]);
+    assert.deepEqual(settings.printed, [
+      "127.0.0.1:PORT limits how often it is asked; trying again in 7 seconds.\n".replace("127.0.0.1:PORT", new URL(hub.hub.url).host),
+    ]);
     const patient = quiet();
     for (let i = 0; i < 5; i++) hub.hubTricks.push(status(429));
     await refused(fetchFile("task.json", "hf://org/tiny", patient), "preset/rate-limited", /HTTP 429: not now/);
@@ -369,11 +372,11 @@ describe("offline mode", () => {
   });
 });
 
-/** Runs the program that fetches a file. */
-function child(file: string): { readonly process: ChildProcess; readonly ended: Promise<string> } {
+/** Runs the program that fetches a file; under Deno with the permissions given. */
+function child(file: string, permissions: readonly string[] = ["-A"]): { readonly process: ChildProcess; readonly ended: Promise<string> } {
   const script = fileURLToPath(new URL("./hub_child.ts", import.meta.url));
   const deno = "Deno" in globalThis;
-  const args = [...(deno ? ["run", "-A", "--no-check"] : []), script, "hf://org/tiny", file];
+  const args = [...(deno ? ["run", "--no-prompt", "--no-check", ...permissions] : []), script, "hf://org/tiny", file];
   // The runtime's own cache is below the home that was.
   const env = { ...process.env, HOME: place.homeBefore, HF_HOME: join(place.home, ".cache", "huggingface") };
   const running = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
@@ -423,6 +426,18 @@ describe("several processes", () => {
     const source = await presets.openPreset("hf://org/tiny", quiet());
     const paths = await Promise.all(Array.from({ length: 4 }, () => source.file("weights.bin")));
     assert.equal(new Set(paths).size, 1);
+    assert.equal(hub.store.seen.length, 1);
+  });
+});
+
+describe("a program that may write to the cache alone", () => {
+  it("fetches a file", async () => {
+    const home = join(place.home, ".cache", "huggingface");
+    const result = await child("weights.bin", ["--allow-env", "--allow-net", "--allow-read", `--allow-write=${home}`]).ended;
+    const path = join(cache(), "snapshots", COMMIT, "weights.bin");
+    assert.equal(result, `0 ${path}\n`);
+    assert.deepEqual(read(path), big);
+    assert.deepEqual(read(await fetchFile("weights.bin")), big);
     assert.equal(hub.store.seen.length, 1);
   });
 });
