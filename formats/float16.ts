@@ -55,26 +55,28 @@ export function float32ToBfloat16(values: Float32Array): Uint16Array<ArrayBuffer
 /** The bits of float32 values rounded to float16: nearest, ties to even; what is too large becomes an infinity. */
 export function float32ToFloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint16Array(values.length);
-  for (let i = 0; i < bits.length; i++) bits[i] = half(values[i]);
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = half(words[i]);
   return bits;
 }
 
-function half(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  // 65520 is half way between the greatest float16 and the next power of two.
-  if (size >= 65520) return sign | 0x7c00;
-  // Below the normal range, steps are 2^-24 wide; a result of 1024 is the smallest normal number's bits.
-  if (size < 2 ** -14) return sign | roundHalfEven(size * 2 ** 24);
-  number[0] = size;
-  const exponent = (word[0] >>> 23) - 127;
-  const fraction = roundHalfEven((size / 2 ** exponent - 1) * 1024);
-  return sign | (((exponent + 15) << 10) + fraction); // a fraction of 1024 carries into the exponent, as it should
+/** A float16's bits from a float32's. */
+function half(word: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const size = word & 0x7fffffff;
+  if (size > 0x7f800000) return 0x7e00; // not a number
+  if (size >= 0x47800000) return sign | 0x7c00; // 65536 and beyond
+  const exponent = (size >>> 23) - 112;
+  // A fraction that rounds up to the next power of two carries into the exponent, as it should; from 65520 on that gives infinity.
+  if (exponent > 0) return sign | rounded(size - 0x38000000, 13);
+  // Below the normal range steps are 2^-24 wide; half a step and less becomes zero.
+  return exponent < -10 ? sign : sign | rounded((size & 0x7fffff) | 0x800000, 14 - exponent);
 }
 
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+/** Without its last `shift` bits, rounded to nearest, ties to even. */
+function rounded(bits: number, shift: number): number {
+  const floor = bits >>> shift;
+  const rest = bits & ((1 << shift) - 1);
+  const middle = 1 << (shift - 1);
+  return rest > middle || (rest === middle && (floor & 1) === 1) ? floor + 1 : floor;
 }
