@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import process from "node:process";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -15,6 +16,7 @@ import { type Hub, sent, serveHub, status, TOKEN } from "./hub_huggingface_serve
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const OTHER = "89abcdef0123456789abcdef0123456789abcdef";
 const tiny = fileURLToPath(new URL("../fixtures/kerashub/xlm_roberta_tiny", import.meta.url));
+const checkpoint = fileURLToPath(new URL("../fixtures/huggingface/xlm_roberta_masked_lm", import.meta.url));
 const big = content(3_000_000);
 const small = new TextEncoder().encode('{"a": 1}');
 
@@ -27,6 +29,7 @@ before(async () => {
     "org/tiny": { files, commit: COMMIT, large: ["weights.bin"], revisions: ["v1.0", "refs/pr/1"] },
     "org/private": { files, commit: COMMIT, private: true },
     "org/gated": { files, commit: COMMIT, gated: true },
+    "org/checkpoint": { files: filesOf(checkpoint), commit: OTHER, large: ["model.safetensors"] },
     "org/preset": { files: filesOf(tiny), commit: OTHER, large: ["model.weights.h5", "task.weights.h5"] },
   });
 });
@@ -258,7 +261,7 @@ describe("a download that goes wrong", () => {
   });
 
   it("waits for a slow one", async () => {
-    place.set({ HF_HUB_DOWNLOAD_TIMEOUT: "1" });
+    place.set({ HF_HUB_DOWNLOAD_TIMEOUT: "2" });
     hub.storeTricks.push((_request, response, content) => {
       response.writeHead(200, { "content-length": String(content.length) });
       let at = 0;
@@ -267,7 +270,7 @@ describe("a download that goes wrong", () => {
         if ((at += 500_000) < content.length) return;
         clearInterval(drip);
         response.end();
-      }, 200);
+      }, 450);
     });
     assert.deepEqual(read(await fetchFile("weights.bin")), big);
     assert.equal(hub.store.seen.length, 1);
@@ -319,8 +322,17 @@ describe("a download that goes wrong", () => {
     assert.equal(hub.store.seen.length, 0);
   });
 
+  it("stays in the cache whatever its etag is", async () => {
+    const evil = (request: Seen, response: ServerResponse) =>
+      send(request, response, small, { etag: "../../../evil", headers: { "x-repo-commit": COMMIT } });
+    hub.hubTricks.push(evil, evil);
+    const path = await fetchFile("config.json");
+    assert.deepEqual(read(path), small);
+    assert.equal(fs.readlinkSync(path!), `../../blobs/${sha256(new TextEncoder().encode("../../../evil"))}`);
+  });
+
   it("is not led in circles, to other protocols, or away from https", async () => {
-    const to = (location: string) => (_request: Seen, response: import("node:http").ServerResponse) => {
+    const to = (location: string) => (_request: Seen, response: ServerResponse) => {
       response.writeHead(302, { location });
       response.end();
     };
@@ -411,7 +423,7 @@ describe("several processes", () => {
     const first = child("weights.bin");
     await middle;
     const incomplete = join(cache(), "blobs", `${sha256(big)}.onnxhub.incomplete`);
-    for (let i = 0; i < 200 && !(fs.existsSync(incomplete) && fs.statSync(incomplete).size === 2_000_000); i++) {
+    for (let i = 0; i < 1200 && !(fs.existsSync(incomplete) && fs.statSync(incomplete).size === 2_000_000); i++) {
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     first.process.kill("SIGKILL");
@@ -459,5 +471,15 @@ describe("a preset on the Hub", () => {
     const again = await models.XLMRobertaTokenizer.fromPreset("hf://org/preset");
     assert.equal(again.vocabularySize, here.preprocessor!.tokenizer.vocabularySize);
     assert.equal(hub.hub.seen.length, count);
+  });
+
+  it("may be a checkpoint of transformers", async () => {
+    const x = { token_ids: [[0, 5, 6, 2]], padding_mask: [[1, 1, 1, 1]], mask_positions: [[1, 2]] };
+    const here = await models.MaskedLM.fromPreset(checkpoint);
+    const there = await models.MaskedLM.fromPreset("hf://org/checkpoint");
+    assert.deepEqual(await there.call(x), await here.call(x));
+    assert.equal(hub.store.seen.length, 1);
+    await here.dispose();
+    await there.dispose();
   });
 });

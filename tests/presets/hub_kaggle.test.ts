@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -151,7 +152,7 @@ describe("a file of Kaggle", () => {
   it("is taken from the newest version in the cache while Kaggle is out of reach", async () => {
     await fetchFile("config.json", `${HANDLE}/1`);
     await fetchFile("config.json", `${HANDLE}/2`);
-    const unavailable = (_: unknown, response: import("node:http").ServerResponse) => json(response, 503, { message: "down" });
+    const unavailable = (_: unknown, response: ServerResponse) => json(response, 503, { message: "down" });
     kaggle.apiTricks.push(unavailable, unavailable);
     const settings = quiet();
     assert.deepEqual(read(await fetchFile("config.json", HANDLE, settings)), small);
@@ -226,7 +227,7 @@ describe("what Kaggle refuses", () => {
 
   it("is too many requests", async () => {
     const settings = quiet();
-    const limited = (_: unknown, response: import("node:http").ServerResponse) => json(response, 429, { message: "Too many requests" });
+    const limited = (_: unknown, response: ServerResponse) => json(response, 429, { message: "Too many requests" });
     kaggle.apiTricks.push(limited, limited);
     assert.deepEqual(read(await fetchFile("config.json", HANDLE, settings)), small);
     assert.deepEqual(settings.waits, [1000, 2000]);
