@@ -8,18 +8,11 @@ import ts from "typescript";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** What the package leads into: the library, and the command line's main function. */
-const ENTRIES = ["mod.ts", "cli/main.ts"];
+/** What the package leads into: the library, and the command line. */
+const ENTRIES = ["mod.ts", "cli.ts"].map((entry) => join(ROOT, entry));
 
-/** The command line's file in the package. `cli.ts` asks `import.meta.main`, which Node 20 lacks. */
-const CLI = `#!/usr/bin/env node
-/** The command line of the npm package. */
-
-import process from "node:process";
-import { main } from "./cli/main.js";
-
-process.exitCode = await main(process.argv.slice(2), { out: (line) => console.log(line), error: (line) => console.error(line) });
-`;
+/** What is other in the package's command line: Node runs it, and Node 20 has no `import.meta.main`; nothing but a shell imports it. */
+const CLI_CHANGES = [[/^#!.*/, "#!/usr/bin/env node"], ["import.meta.main", "true"]] as const;
 
 /** ES2023 is what Node 20 has: a newer function of the language's library is an error here, before anyone meets it. */
 const OPTIONS: ts.CompilerOptions = {
@@ -61,9 +54,21 @@ function importingJavaScript(declarations: string): string {
   return ends.toReversed().reduce((text, end) => `${text.slice(0, end - 'ts"'.length)}js${text.slice(end - 1)}`, declarations);
 }
 
+function changedCli(source: string): string {
+  return CLI_CHANGES.reduce((text, [from, to]) => {
+    const changed = text.replace(from, to);
+    if (changed === text) throw new Error(`cli.ts has no ${from}`);
+    return changed;
+  }, source);
+}
+
 /** Compiles everything that the entries lead to; gives the folders that it came from. Throws what the type checker says. */
 function emitSources(out: string): Set<string> {
-  const program = ts.createProgram(ENTRIES.map((entry) => join(ROOT, entry)), { ...OPTIONS, outDir: out });
+  const options = { ...OPTIONS, outDir: out };
+  const host = ts.createCompilerHost(options);
+  const { readFile } = host;
+  host.readFile = (path) => join(path) === ENTRIES[1] ? changedCli(readFile(path)!) : readFile(path);
+  const program = ts.createProgram(ENTRIES, options, host);
   const diagnostics = [...ts.getPreEmitDiagnostics(program)];
   const folders = new Set<string>();
   const { diagnostics: more } = program.emit(undefined, (path, text) => {
@@ -100,7 +105,6 @@ export function buildNpm(out: string): void {
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const folder of emitSources(out)) copyData(folder, out);
-  writeFileSync(join(out, "cli.js"), CLI);
   chmodSync(join(out, "cli.js"), 0o755);
   for (const file of ["README.md", "LICENSE"]) cpSync(join(ROOT, file), join(out, file));
   const { name, version, description, license, dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Manifest;
