@@ -155,7 +155,7 @@ export interface SourceHead extends SourcePart {
 /** Which tokenizer. */
 export interface SourceTokenizer {
   readonly type: "sentencepiece" | "wordpiece" | "bpe";
-  readonly remap?: "none" | "fairseq" | "camembert";
+  readonly remap?: "none" | "fairseq" | "fairseq_unused";
   readonly special_tokens: {
     readonly start: string;
     readonly end: string;

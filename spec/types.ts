@@ -267,8 +267,8 @@ export interface ExpandedSpec {
 /** Which tokenizer, and which ids mean what. */
 export interface ExpandedTokenizer {
   readonly type: "sentencepiece" | "wordpiece" | "bpe";
-  /** How a SentencePiece model's ids become the model's: "fairseq" is XLM-RoBERTa's, "camembert" CamemBERT's, "none" as they are. */
-  readonly remap: "none" | "fairseq" | "camembert";
+  /** How a SentencePiece model's ids become the model's: "fairseq" is XLM-RoBERTa's, "fairseq_unused" CamemBERT's, "none" as they are. */
+  readonly remap: "none" | "fairseq" | "fairseq_unused";
   readonly special_tokens: {
     readonly start: string;
     readonly end: string;
@@ -277,6 +277,8 @@ export interface ExpandedTokenizer {
     readonly unknown: string;
   };
   readonly lowercase?: boolean;
+  /** Whether WordPiece strips accents; default as `lowercase`. */
+  readonly strip_accents?: boolean;
   /** Separator between segments: how many end tokens (XLM-RoBERTa and RoBERTa put two). */
   readonly separators: number;
   readonly asset: string;

@@ -11,7 +11,7 @@ const PUNCTUATION = `[!-\\/:-@\\[-\`\\{-~]|(?![${LATER_PUNCTUATION}])\\p{P}`;
 const TOKENS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})[^\\p{White_Space}])+`, "gu");
 
 /** What is done to a text before it is cut into words, by the options of Hugging Face's `BertNormalizer`. */
-export interface BertNormalization {
+export interface WordNormalization {
   /** Letters are lowered. */
   readonly lowercase: boolean;
   /** Combining marks are dropped. */
@@ -23,7 +23,7 @@ export interface BertNormalization {
 }
 
 /** A text as `BertNormalizer` leaves it, but for white space, which stays as it is. */
-export function bertNormalized(text: string, { lowercase, stripAccents, cleanText, splitIdeographs }: BertNormalization): string {
+export function wordNormalized(text: string, { lowercase, stripAccents, cleanText, splitIdeographs }: WordNormalization): string {
   if (cleanText) text = text.replace(DROPPED, "");
   if (splitIdeographs) text = text.replace(IDEOGRAPHS, " $& ");
   if (stripAccents) text = text.normalize("NFD").replace(ACCENTS, "");
@@ -32,6 +32,6 @@ export function bertNormalized(text: string, { lowercase, stripAccents, cleanTex
 }
 
 /** The words and punctuation marks of a text, as Hugging Face's `BertNormalizer` and `BertPreTokenizer` find them. */
-export function basicTokens(text: string, normalization: BertNormalization): string[] {
-  return bertNormalized(text, normalization).match(TOKENS) ?? [];
+export function basicTokens(text: string, normalization: WordNormalization): string[] {
+  return wordNormalized(text, normalization).match(TOKENS) ?? [];
 }

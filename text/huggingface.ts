@@ -30,7 +30,7 @@ const FILE_SETS: Readonly<Record<Kind, readonly (readonly string[])[]>> = {
 const MODEL_NAMES: Readonly<Record<ExpandedTokenizer["remap"], string>> = {
   none: "tokenizer.model",
   fairseq: "sentencepiece.bpe.model",
-  camembert: "sentencepiece.bpe.model",
+  fairseq_unused: "sentencepiece.bpe.model",
 };
 
 /** Which of transformers' names of special tokens tell which of ours, the first that is there. */

@@ -13,7 +13,7 @@ import { type SpecialTokenIds, type SpecialTokens, Vocabulary } from "./vocabula
 export interface SentencePieceTokenizerOptions {
   /** The model: the bytes of a `.spm` file, its path, or the bytes in base64. */
   readonly proto: Uint8Array | string;
-  /** "none" keeps the model's ids, "fairseq" shifts them as XLM-RoBERTa does, "camembert" as CamemBERT does. Default "none". */
+  /** "none" keeps the model's ids, "fairseq" shifts them as XLM-RoBERTa does, "fairseq_unused" as CamemBERT does. Default "none". */
   readonly remap?: ExpandedTokenizer["remap"];
   /** Which tokens begin, end, pad, mask, and stand for the unknown. Default XLM-RoBERTa's. */
   readonly specialTokens?: SpecialTokens;
@@ -63,7 +63,7 @@ const REMAPS: Readonly<Record<ExpandedTokenizer["remap"], (processor: SentencePi
     };
   },
   // fairseq put five tokens before all of the model's but its unknown one, which is 0; two of them are another's double and one is never used.
-  camembert: ({ model }, special) => {
+  fairseq_unused: ({ model }, special) => {
     const unused = [special.start, special.end, special.unknown].map((token) => `${token}NOTUSED`);
     const prefix = [unused[0], special.pad, unused[1], special.unknown, unused[2]];
     const mask = model.pieces.length + 4;
@@ -81,7 +81,7 @@ const REMAPS: Readonly<Record<ExpandedTokenizer["remap"], (processor: SentencePi
  * A SentencePiece model as a tokenizer, after KerasHub's `SentencePieceTokenizer` and `XLMRobertaTokenizer`.
  *
  * With `remap: "fairseq"` there are two ids more than pieces: `<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, then the model's pieces from its third on, one up,
- * and `<mask>` last. With `remap: "camembert"` there are five more: `<s>NOTUSED` 0, `<pad>` 1, `</s>NOTUSED` 2, `<unk>` 3, `<unk>NOTUSED` 4, then the
+ * and `<mask>` last. With `remap: "fairseq_unused"` there are five more: `<s>NOTUSED` 0, `<pad>` 1, `</s>NOTUSED` 2, `<unk>` 3, `<unk>NOTUSED` 4, then the
  * model's pieces from its first on, four up, and `<mask>` last.
  *
  * Throws "text/proto" for a proto of another type or a path that can't be read, "text/sentencepiece-model" for bytes that are no model, and

@@ -2,7 +2,7 @@
 
 import { OnnxHubError } from "../errors.ts";
 import { overIds, overTexts } from "./arguments.ts";
-import { basicTokens, type BertNormalization } from "./basic_tokens.ts";
+import { basicTokens, type WordNormalization } from "./basic_tokens.ts";
 import { ByteTrie } from "./byte_trie.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
 import { type SpecialTokens, Vocabulary } from "./vocabulary.ts";
@@ -57,7 +57,7 @@ export class WordPieceTokenizer implements TextTokenizer {
   readonly specialTokenIds: readonly number[];
   readonly #vocabulary: Vocabulary;
   /** What is done to a text first. */
-  readonly normalization: BertNormalization;
+  readonly normalization: WordNormalization;
   readonly #asset: string;
   /** Tokens that begin a word, and those that continue one, without their mark. */
   readonly #first: ByteTrie;

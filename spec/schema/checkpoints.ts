@@ -74,7 +74,7 @@ export const checkpoints: Schema = object({
 /** `tokenizer`. */
 export const tokenizer: Schema = object({
   type: v.picklist(["sentencepiece", "wordpiece", "bpe"]),
-  remap: v.optional(v.picklist(["none", "fairseq", "camembert"])),
+  remap: v.optional(v.picklist(["none", "fairseq", "fairseq_unused"])),
   special_tokens: object({ start: v.string(), end: v.string(), pad: v.string(), mask: v.optional(v.string()), unknown: v.string() }),
   lowercase: v.optional(v.boolean()),
   separators: v.optional(v.pipe(v.number(), v.integer("an integer of at least 0"), v.minValue(0, "an integer of at least 0"))),

@@ -19,7 +19,7 @@ const bert = { start: "[CLS]", end: "[SEP]", pad: "[PAD]", mask: "[MASK]", unkno
 /** By kind; of SentencePiece's the one that shifts its ids as XLM-RoBERTa. */
 export const SPECS: Readonly<Record<"fairseq" | "camembert" | "plain" | "wordpiece" | "bpe", ExpandedTokenizer>> = {
   fairseq: { type: "sentencepiece", remap: "fairseq", special_tokens: roberta, separators: 2, asset: "vocabulary.spm" },
-  camembert: { type: "sentencepiece", remap: "camembert", special_tokens: roberta, separators: 2, asset: "vocabulary.spm" },
+  camembert: { type: "sentencepiece", remap: "fairseq_unused", special_tokens: roberta, separators: 2, asset: "vocabulary.spm" },
   plain: {
     type: "sentencepiece",
     remap: "none",

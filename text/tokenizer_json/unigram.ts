@@ -31,7 +31,7 @@ const LAYOUTS: Readonly<Record<ExpandedTokenizer["remap"], (special: SpecialToke
     pieces: [unknown, start, end],
     mask,
   }),
-  camembert: ({ start, pad, end, unknown, mask = DEFAULT_MASK }) => ({
+  fairseq_unused: ({ start, pad, end, unknown, mask = DEFAULT_MASK }) => ({
     first: [`${start}NOTUSED`, pad, `${end}NOTUSED`, unknown, `${unknown}NOTUSED`],
     pieces: [unknown],
     mask,

@@ -1,11 +1,12 @@
 /** BERT's tokenizer out of a `tokenizer.json`. */
 
 import type { ExpandedTokenizer } from "../../spec/types.ts";
-import { type BertNormalization, bertNormalized } from "../basic_tokens.ts";
+import { type WordNormalization, wordNormalized } from "../basic_tokens.ts";
 import { WordPieceTokenizer } from "../wordpiece.ts";
 import { type AddedToken, AddedTokensTokenizer, withAddedTokens } from "./added_tokens.ts";
 import type { Field } from "./fields.ts";
 import { readTokens } from "./vocabulary.ts";
+import STEPS from "./wordpiece_steps.json" with { type: "json" };
 
 /** Reads the model "WordPiece" behind `BertNormalizer`, or none, and `BertPreTokenizer`. */
 export function readWordPiece(root: Field, added: readonly AddedToken[], spec: ExpandedTokenizer): AddedTokensTokenizer {
@@ -13,7 +14,7 @@ export function readWordPiece(root: Field, added: readonly AddedToken[], spec: E
   model.get("unk_token").only(spec.special_tokens.unknown);
   model.get("continuing_subword_prefix").only("##");
   model.get("max_input_chars_per_word").only(100);
-  root.get("pre_tokenizer").get("type").only("BertPreTokenizer", null);
+  root.get("pre_tokenizer").get("type").only(STEPS.pre_tokenizer, null);
   const normalization = readNormalization(root.get("normalizer"));
   const tokens = readTokens(model.get("vocab"));
   const late = added.findIndex(({ id, single_word }) => single_word && id >= tokens.length);
@@ -26,12 +27,12 @@ export function readWordPiece(root: Field, added: readonly AddedToken[], spec: E
     asset: spec.asset,
     path: root.path,
   });
-  return new AddedTokensTokenizer({ inner, tokens: added, normalize: (text) => bertNormalized(text, normalization) });
+  return new AddedTokensTokenizer({ inner, tokens: added, normalize: (text) => wordNormalized(text, normalization) });
 }
 
-function readNormalization(field: Field): BertNormalization {
+function readNormalization(field: Field): WordNormalization {
   if (field.absent) return { lowercase: false, stripAccents: false, cleanText: false, splitIdeographs: false };
-  field.get("type").only("BertNormalizer", null);
+  field.get("type").only(STEPS.normalizer, null);
   const lowercase = field.get("lowercase").boolean(true);
   return {
     lowercase,

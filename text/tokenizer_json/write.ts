@@ -5,11 +5,13 @@ import type { JsonObject, JsonValue } from "../../formats/json.ts";
 import type { ExpandedTokenizer } from "../../spec/types.ts";
 import { BytePairTokenizer } from "../bpe.ts";
 import { SentencePieceTokenizer } from "../sentencepiece.ts";
-import { MODEL_TYPES, type SentencePieceModel } from "../sentencepiece_model.ts";
+import type { SentencePieceModel } from "../sentencepiece_model.ts";
 import type { TextTokenizer } from "../tokenizer.ts";
 import { WordPieceTokenizer } from "../wordpiece.ts";
 import { type AddedToken, AddedTokensTokenizer } from "./added_tokens.ts";
+import { sentencePieceMerges } from "./sentencepiece_merges.ts";
 import { spaceSteps } from "./spaces.ts";
+import STEPS from "./wordpiece_steps.json" with { type: "json" };
 
 type Kind = ExpandedTokenizer["type"];
 
@@ -88,7 +90,7 @@ export function tokenizerJson(tokenizer: KnownTokenizer, spec: ExpandedTokenizer
 function partsOf(tokenizer: KnownTokenizer): Parts {
   switch (tokenizer.kind) {
     case "sentencepiece":
-      return unigram(tokenizer);
+      return sentencePiece(tokenizer);
     case "wordpiece":
       return wordPiece(tokenizer.inner);
     case "bpe":
@@ -100,13 +102,13 @@ function wordPiece(tokenizer: WordPieceTokenizer): Parts {
   const { lowercase, stripAccents, cleanText, splitIdeographs } = tokenizer.normalization;
   return {
     normalizer: {
-      type: "BertNormalizer",
+      type: STEPS.normalizer,
       clean_text: cleanText,
       handle_chinese_chars: splitIdeographs,
       strip_accents: stripAccents,
       lowercase,
     },
-    pre_tokenizer: { type: "BertPreTokenizer" },
+    pre_tokenizer: { type: STEPS.pre_tokenizer },
     decoder: { type: "WordPiece", prefix: "##", cleanup: true },
     model: {
       type: "WordPiece",
@@ -118,8 +120,15 @@ function wordPiece(tokenizer: WordPieceTokenizer): Parts {
   };
 }
 
+const byteLevelStep = (addPrefixSpace: boolean): JsonObject => ({
+  type: "ByteLevel",
+  add_prefix_space: addPrefixSpace,
+  trim_offsets: true,
+  use_regex: true,
+});
+
 function byteLevel(tokenizer: BytePairTokenizer, addPrefixSpace: boolean): Parts {
-  const step = { type: "ByteLevel", add_prefix_space: addPrefixSpace, trim_offsets: true, use_regex: true };
+  const step = byteLevelStep(addPrefixSpace);
   return {
     normalizer: null,
     pre_tokenizer: step,
@@ -148,11 +157,11 @@ function ids(tokens: readonly string[]): JsonObject {
   throw cannot("vocabulary", "each token once", `${JSON.stringify(tokens[twice])} with the ids ${twice} and ${all[tokens[twice]]}`);
 }
 
-function unigram({ inner: tokenizer, added, spaceAtEnd }: KnownTokenizer & { kind: "sentencepiece" }): Parts {
+function sentencePiece({ inner: tokenizer, added, spaceAtEnd }: KnownTokenizer & { kind: "sentencepiece" }): Parts {
   const { model } = tokenizer;
   const { addDummyPrefix, removeExtraWhitespaces, precompiledCharsmap } = model.normalizer;
   const overSpaces = model.pieces.some(({ piece, type }) => type === "normal" && piece.lastIndexOf("▁") > 0);
-  const split = removeExtraWhitespaces && !overSpaces;
+  const split = removeExtraWhitespaces && !overSpaces && model.type === "unigram";
   checkExpressible(model, split, added);
   const { normalizers, preTokenizers } = spaceSteps({ addDummyPrefix, removeExtraWhitespaces, split, spaceAtEnd });
   const rules = precompiledCharsmap.length === 0 ? [] : [{ type: "Precompiled", precompiled_charsmap: base64(precompiledCharsmap) }];
@@ -168,18 +177,31 @@ function unigram({ inner: tokenizer, added, spaceAtEnd }: KnownTokenizer & { kin
         ...addDummyPrefix ? [{ type: "Strip", content: " ", start: 1, stop: 0 }] : [],
       ], "decoders")
       : { type: "Metaspace", replacement: "▁", prepend_scheme: addDummyPrefix ? "always" : "never", split },
-    model: {
-      type: "Unigram",
-      unk_id: tokenizer.unknownTokenId,
-      vocab: tokenizer.getVocabulary().map((token) => [token, scores.get(token) ?? 0]),
-      byte_fallback: model.byteFallback,
-    },
+    model: model.type === "bpe"
+      ? {
+        type: "BPE",
+        dropout: null,
+        unk_token: tokenizer.idToToken(tokenizer.unknownTokenId),
+        continuing_subword_prefix: null,
+        end_of_word_suffix: null,
+        fuse_unk: true,
+        byte_fallback: model.byteFallback,
+        ignore_merges: false,
+        vocab: ids(tokenizer.getVocabulary()),
+        merges: sentencePieceMerges(model),
+      }
+      : {
+        type: "Unigram",
+        unk_id: tokenizer.unknownTokenId,
+        vocab: tokenizer.getVocabulary().map((token) => [token, scores.get(token) ?? 0]),
+        byte_fallback: model.byteFallback,
+      },
   };
 }
 
-/** What of a SentencePiece model Hugging Face's Unigram model can't do. */
+/** What of a SentencePiece model Hugging Face's models can't do. */
 function checkExpressible(model: SentencePieceModel, split: boolean, added: readonly AddedToken[]): void {
-  if (model.type !== MODEL_TYPES[1]) throw cannot("trainer_spec.model_type", MODEL_TYPES[1], model.type);
+  if (model.type !== "unigram" && model.type !== "bpe") throw cannot("trainer_spec.model_type", "unigram or bpe", model.type);
   if (model.treatWhitespaceAsSuffix) throw cannot("trainer_spec.treat_whitespace_as_suffix", "false", "true");
   if (!model.normalizer.escapeWhitespaces) throw cannot("normalizer_spec.escape_whitespaces", "true", "false");
   if (model.denormalizer) throw cannot("denormalizer_spec", "none", "rules");
@@ -221,10 +243,6 @@ function postProcessor({ kind, inner, addPrefixSpace }: KnownTokenizer, spec: Ex
   const tokens = { start: inner.startTokenId, end: inner.endTokenId };
   const named = (name: "start" | "end"): [string, number] => [inner.idToToken(tokens[name]), tokens[name]];
   const { single, pair } = template(spec);
-  // This one trims the spaces off the offsets, too.
-  if (kind === "bpe" && spec.separators === 2 && spec.special_tokens.mask !== undefined) {
-    return { type: "RobertaProcessing", sep: named("end"), cls: named("start"), trim_offsets: true, add_prefix_space: addPrefixSpace };
-  }
   // Only BERT's models tell the second text by its segment.
   const second = kind === "wordpiece" ? 1 : 0;
   const pieces = (list: readonly Piece[]): JsonObject[] =>
@@ -234,10 +252,12 @@ function postProcessor({ kind, inner, addPrefixSpace }: KnownTokenizer, spec: Ex
       return { SpecialToken: { id: named(piece)[0], type_id } };
     });
   const used = (["start", "end"] as const).filter((name) => pair.includes(name)).map(named);
-  return {
+  const around = {
     type: "TemplateProcessing",
     single: pieces(single),
     pair: pieces(pair),
     special_tokens: Object.fromEntries(used.map(([token, id]) => [token, { id: token, ids: [id], tokens: [token] }])),
   };
+  // Takes the spaces off the offsets first.
+  return kind === "bpe" ? { type: "Sequence", processors: [byteLevelStep(addPrefixSpace), around] } : around;
 }
