@@ -18,7 +18,7 @@ export interface WeightDeclaration {
 export class WeightStore {
   readonly #values = new Map<string, Value>();
   readonly #infos = new Map<string, WeightInfo>();
-  #order: string[] = [];
+  readonly #order: string[] = [];
 
   /** A store whose weights become inputs of `g`. */
   constructor(readonly g: GraphBuilder, private part: "backbone" | "head" = "backbone") {}
@@ -82,9 +82,9 @@ export class WeightStore {
       const at = prefixes.findIndex((prefix) => relative === prefix || relative.startsWith(`${prefix}/`));
       return at < 0 ? prefixes.length : at;
     };
-    const added = this.#order.slice(before).map((path, index) => ({ path, index, rank: rank(path) }));
+    const added = this.#order.splice(before).map((path, index) => ({ path, index, rank: rank(path) }));
     added.sort((a, b) => a.rank - b.rank || a.index - b.index);
-    this.#order = [...this.#order.slice(0, before), ...added.map(({ path }) => path)];
+    for (const { path } of added) this.#order.push(path);
   }
 
   /** The weights in order. */
