@@ -74,10 +74,7 @@ export function openKerasHubPreset(source: PresetSource, config: KerasObject, pa
         const local = await source.file(`${PRESET_FILES.tokenizerAssets}/${asset}`);
         if (local !== undefined) assets[asset] = new Uint8Array(readFileSync(local));
       }
-      return new classes.tokenizer({
-        text: tokenizerFromAssets(spec, assets, typeof config.lowercase === "boolean" ? config.lowercase : undefined),
-        name,
-      });
+      return new classes.tokenizer({ text: tokenizerFromAssets(spec, assets, tokenizerConfig(config, file!)), name });
     },
     async readBackbone(backbone) {
       const weights = await source.file(PRESET_FILES.weights) ?? await shardedWeights(source);
@@ -110,6 +107,31 @@ async function shardedWeights(source: PresetSource): Promise<string | undefined>
 function partOf(object: KerasObject, path: string): SavedPart {
   const config: Record<string, ConfigValue> = hyperparameters(object, path);
   return { name: typeof object.config.name === "string" ? object.config.name : undefined, config };
+}
+
+/** What a tokenizer's configuration may say of these; with anything else it would give other ids. */
+const TOKENIZER_VALUES: Readonly<Record<string, ConfigValue>> = {
+  sequence_length: null,
+  add_bos: false,
+  add_eos: false,
+  add_prefix_space: false,
+  split: true,
+  suffix_indicator: "##",
+};
+
+/** What a tokenizer's configuration says beyond the spec: KerasHub strips accents only where it is told to. */
+function tokenizerConfig(config: SavedPart["config"], path: string): Parameters<typeof tokenizerFromAssets>[2] {
+  for (const [key, expected] of Object.entries(TOKENIZER_VALUES)) {
+    const found = config[key] ?? expected;
+    if (found === expected) continue;
+    throw new OnnxHubError("preset/tokenizer", "A tokenizer's option that is not supported", {
+      path: `${path}, config.${key}`,
+      expected: JSON.stringify(expected),
+      found: JSON.stringify(found),
+    });
+  }
+  const { lowercase, strip_accents } = config;
+  return typeof lowercase === "boolean" ? { lowercase, strip_accents: strip_accents === true } : {};
 }
 
 function specOfClass(className: string, path: string): Spec {

@@ -15,6 +15,7 @@ import {
   typedConfig,
 } from "../presets/kerashub/config.ts";
 import { PRESET_FILES, savePresetDirectory, writePresetJson } from "../presets/kerashub/directory.ts";
+import { WordPieceTokenizer } from "../text/wordpiece.ts";
 import type { Backbone } from "./backbone.ts";
 import { assertBuiltIn } from "./built_in.ts";
 import { checkOptions } from "./options.ts";
@@ -32,17 +33,21 @@ export interface SaveOptions {
 /** KerasHub's arguments of each tokenizer, as its config has them. */
 const TOKENIZER_CONFIG: Readonly<Record<ReturnType<typeof tokenizerOf>["type"], (tokenizer: Tokenizer) => JsonObject>> = {
   sentencepiece: () => ({ proto: null, sequence_length: null, add_bos: false, add_eos: false }),
-  wordpiece: (tokenizer) => ({
-    vocabulary: null,
-    sequence_length: null,
-    lowercase: tokenizerOf(tokenizer.spec).lowercase ?? false,
-    strip_accents: tokenizerOf(tokenizer.spec).lowercase ?? false,
-    split: true,
-    suffix_indicator: "##",
-    oov_token: "[UNK]",
-    special_tokens: null,
-    special_tokens_in_strings: false,
-  }),
+  wordpiece: ({ text, spec }) => {
+    const { lowercase = false } = tokenizerOf(spec);
+    const normalization = text instanceof WordPieceTokenizer ? text.normalization : { lowercase, stripAccents: lowercase };
+    return {
+      vocabulary: null,
+      sequence_length: null,
+      lowercase: normalization.lowercase,
+      strip_accents: normalization.stripAccents,
+      split: true,
+      suffix_indicator: "##",
+      oov_token: "[UNK]",
+      special_tokens: null,
+      special_tokens_in_strings: false,
+    };
+  },
   bpe: () => ({ sequence_length: null, add_prefix_space: false, unsplittable_tokens: null }),
 };
 

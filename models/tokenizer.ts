@@ -22,6 +22,8 @@ export interface TokenizerOptions {
   merges?: readonly string[] | string;
   /** WordPiece: whether text is lowercased; default what the architecture says. */
   lowercase?: boolean;
+  /** WordPiece: whether accents are stripped; default as `lowercase`, as BERT was trained (KerasHub's default is false). */
+  stripAccents?: boolean;
   /** A tokenizer of the text layer that exists already, in place of all these. */
   text?: TextTokenizer;
   /** The name in configurations. */
@@ -46,11 +48,12 @@ const MAKERS: Readonly<
       new SentencePieceTokenizer({ proto: required(options, "proto"), remap, specialTokens: special_tokens, asset }),
   },
   wordpiece: {
-    takes: ["vocabulary", "lowercase"],
-    make: ({ special_tokens, asset, lowercase }, options) => {
+    takes: ["vocabulary", "lowercase", "stripAccents"],
+    make: ({ special_tokens, asset, ...own }, options) => {
       const given = required(options, "vocabulary");
       const vocabulary = typeof given === "string" ? readFileSync(given) : Object.values(given) as string[];
-      return new WordPieceTokenizer({ vocabulary, lowercase: options.lowercase ?? lowercase, specialTokens: special_tokens, asset });
+      const { lowercase = own.lowercase, stripAccents = options.lowercase === undefined ? own.strip_accents : undefined } = options;
+      return new WordPieceTokenizer({ vocabulary, lowercase, stripAccents, specialTokens: special_tokens, asset });
     },
   },
   bpe: {
@@ -199,10 +202,13 @@ export class Tokenizer {
   }
 }
 
-/** The text layer's tokenizer of a spec from its files' bytes by file name. */
-export function tokenizerFromAssets(spec: Spec, assets: Readonly<Record<string, Uint8Array>>, lowercase?: boolean): TextTokenizer {
-  const tokenizer = tokenizerOf(spec);
-  return createTokenizer(lowercase === undefined ? tokenizer : { ...tokenizer, lowercase }, assets);
+/** The text layer's tokenizer of a spec from its files' bytes by file name; `own` goes before what the spec says. */
+export function tokenizerFromAssets(
+  spec: Spec,
+  assets: Readonly<Record<string, Uint8Array>>,
+  own: Pick<ExpandedTokenizer, "lowercase" | "strip_accents"> = {},
+): TextTokenizer {
+  return createTokenizer({ ...tokenizerOf(spec), ...own }, assets);
 }
 
 /** The tokenizer that a spec describes. */

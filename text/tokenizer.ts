@@ -57,6 +57,7 @@ const FACTORIES: Readonly<Record<ExpandedTokenizer["type"], Factory>> = {
     new WordPieceTokenizer({
       vocabulary: asset(assets, spec.asset),
       lowercase: spec.lowercase,
+      stripAccents: spec.strip_accents,
       specialTokens: spec.special_tokens,
       asset: spec.asset,
     }),

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { losses, models, OnnxHubError, optimizers } from "../../mod.ts";
+import { losses, models, optimizers } from "../../mod.ts";
+import { refused } from "./refused.ts";
 
 const CONFIG = { vocabularySize: 40, numLayers: 1, numHeads: 2, hiddenDim: 8, intermediateDim: 16, maxSequenceLength: 6 };
 
@@ -12,19 +13,6 @@ const x = {
   mask_positions: [[2], [2]],
 };
 const y = [[6], [8]];
-
-/** Runs `body`; it must reject with that code and a message that matches everything in `says`. */
-async function refused(body: () => unknown, code: string, ...says: RegExp[]): Promise<void> {
-  try {
-    await body();
-  } catch (error) {
-    assert.ok(error instanceof OnnxHubError, `${error}`);
-    assert.equal(error.code, code, error.message);
-    for (const part of says) assert.match(error.message, part);
-    return;
-  }
-  assert.fail(`nothing was refused; ${code} was expected`);
-}
 
 describe("bad input to a masked language model", () => {
   let maskedLM: models.XLMRobertaMaskedLM;
