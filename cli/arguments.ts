@@ -7,10 +7,10 @@ import type { AnyValues, Command, Option } from "./command.ts";
 /** What was asked for. */
 export type Invocation =
   | { readonly help: true }
-  | { readonly help: false; readonly spec: string; readonly values: AnyValues };
+  | { readonly help: false; readonly positionals: readonly string[]; readonly values: AnyValues };
 
 /** Parses the arguments that follow a command's name. */
-export function parseArguments({ name, options }: Command, args: readonly string[]): Invocation {
+export function parseArguments({ name, options, positionals: takes }: Command, args: readonly string[]): Invocation {
   const { tokens } = parseArgs({
     args: [...args],
     options: Object.fromEntries(Object.entries(options).map(([key, { type }]) => [key, { type }])),
@@ -32,16 +32,16 @@ export function parseArguments({ name, options }: Command, args: readonly string
     else if (typeof known === "string") fail("option-twice", `--${token.name} is given twice`, name, { found: `${known} and ${value}` });
     else values[token.name] = value;
   }
-  if (positionals.length !== 1) {
-    fail("spec-argument", `${name} takes one spec`, name, {
-      expected: "a built-in name or the path of a JSON file",
+  if (positionals.length < takes.least || positionals.length > takes.most) {
+    fail("argument", `${name} takes ${takes.what}`, name, {
+      expected: takes.expected,
       found: positionals.length === 0 ? "none" : positionals.join(" "),
     });
   }
   for (const [key, { required, value }] of Object.entries(options)) {
     if (required && values[key] === undefined) fail("missing-option", `--${key} is missing`, name, { expected: `--${key} ${value}` });
   }
-  return { help: false, spec: positionals[0], values };
+  return { help: false, positionals, values };
 }
 
 function unknownOption(command: string, found: string, names: readonly string[]): never {

@@ -9,7 +9,7 @@ import { trainingRequest } from "../codegen/training_request.ts";
 import { OnnxHubError } from "../errors.ts";
 import { type ConfigValue, expand, type ExpandedSpec } from "../spec/index.ts";
 import { assumedValues } from "./assumed_values.ts";
-import { command } from "./command.ts";
+import { command, SPEC } from "./command.ts";
 import { optimizerOf } from "./compile.ts";
 import { loadModel, modelOptions } from "./model.ts";
 import { table } from "./table.ts";
@@ -25,8 +25,9 @@ export const check = command({
   ],
   permissions: "--allow-read=SPEC",
   example: "SPEC",
+  positionals: SPEC,
   options: modelOptions,
-  async run(file, values, console) {
+  async run([file], values, console) {
     const { spec, config, taskConfig } = await loadModel(file, values);
     const heads = spec.source.heads ?? {};
     const assumed = assumedValues(spec.source.config, config);

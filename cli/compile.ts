@@ -7,7 +7,7 @@ import { trainingRequest } from "../codegen/training_request.ts";
 import { OnnxHubError } from "../errors.ts";
 import { getOptimizer, type Optimizer } from "../runtime/optimizer/config.ts";
 import { type ExpandedSpec, hash } from "../spec/index.ts";
-import { command } from "./command.ts";
+import { command, SPEC } from "./command.ts";
 import {
   bareValues,
   describeOptimizer,
@@ -101,6 +101,7 @@ export const compileFiles = command({
   ],
   permissions: "--allow-read=SPEC,DIR --allow-write=DIR",
   example: "SPEC --task masked_lm --config num_layers=4 --out DIR",
+  positionals: SPEC,
   options: {
     ...modelOptions,
     optimizer: { type: "string", value: "NAME", about: "The optimizer, by Keras' name: adam, adamw, sgd, …; default the task's own" },
@@ -108,7 +109,7 @@ export const compileFiles = command({
     "no-weights": { type: "boolean", about: "Leave the weights as inputs of inference.onnx; no weights.bin" },
     out: { type: "string", value: "DIR", required: true, about: "The directory to write into" },
   },
-  async run(file, values, console) {
+  async run([file], values, console) {
     const { task, optimizer, out } = values;
     if (optimizer !== undefined && task === undefined) {
       throw new OnnxHubError("cli/missing-option", "--optimizer is given without --task", {

@@ -3,7 +3,7 @@
 import { explain, type Explanation } from "../codegen/explain.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { ExpandedSpec } from "../spec/index.ts";
-import { command } from "./command.ts";
+import { command, SPEC } from "./command.ts";
 import { optimizerOf } from "./compile.ts";
 import { layerTable } from "./layer_table.ts";
 import { expandModel, modelOptions } from "./model.ts";
@@ -24,6 +24,7 @@ export const explainModel = command({
   ],
   permissions: "--allow-read=SPEC",
   example: "SPEC --task masked_lm --batch 8",
+  positionals: SPEC,
   options: {
     ...modelOptions,
     batch: { type: "string", value: "NUMBER", about: "Examples in a batch; default 1" },
@@ -33,7 +34,7 @@ export const explainModel = command({
     full: { type: "boolean", about: "Show every block, not one of those that are equal" },
     json: { type: "boolean", about: "Print JSON: the same numbers, bytes and FLOPs unrounded" },
   },
-  async run(file, values, console) {
+  async run([file], values, console) {
     const { batch, sequence, optimizer, full, json } = values;
     if (optimizer !== undefined && values.task === undefined) {
       throw new OnnxHubError("cli/missing-option", "--optimizer is given without --task", {

@@ -6,19 +6,18 @@ import type { Command } from "./command.ts";
 export function overview(commands: readonly Command[]): string[] {
   const width = Math.max(...commands.map(({ name }) => name.length));
   return [
-    "Compiles and explains model specs, without running them.",
+    "Uses pretrained models, and compiles and explains model specs.",
     "",
-    "  cli.ts COMMAND SPEC [options]",
+    "  cli.ts COMMAND …",
     "",
     ...commands.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`),
     "",
-    "SPEC is the name of a built-in architecture or the path of a JSON file.",
     "`cli.ts COMMAND --help` says more.",
   ];
 }
 
 /** Help on one command. */
-export function helpOn({ name, about, details, permissions, example, options }: Command): string[] {
+export function helpOn({ name, about, details, permissions, example, positionals, options }: Command): string[] {
   const all = [
     ...Object.entries(options).map(([key, { value, about }]) => [value ? `--${key} ${value}` : `--${key}`, about]),
     ["--help", "This text"],
@@ -27,14 +26,13 @@ export function helpOn({ name, about, details, permissions, example, options }: 
   return [
     `${about}.`,
     "",
-    `  cli.ts ${name} SPEC [options]`,
+    `  ${["cli.ts", name, positionals.usage, "[options]"].filter(Boolean).join(" ")}`,
     "",
     ...all.map(([flag, about]) => `  ${flag.padEnd(width)}  ${about}`),
     ...(details.length > 0 ? ["", ...details] : []),
     "",
-    `  deno run ${permissions} cli.ts ${name} ${example}`,
+    `  ${["deno run", permissions, "cli.ts", name, example].filter(Boolean).join(" ")}`,
     `  bun cli.ts ${name} ${example}`,
-    "",
-    "A built-in spec needs no permission to read.",
+    ...(positionals.notes.length > 0 ? ["", ...positionals.notes] : []),
   ];
 }

@@ -5,11 +5,25 @@ import { parseArguments } from "./arguments.ts";
 import { check } from "./check.ts";
 import type { Command, Console } from "./command.ts";
 import { compileFiles } from "./compile.ts";
+import { downloadPreset } from "./download.ts";
 import { explainModel } from "./explain.ts";
+import { exportPreset } from "./export.ts";
+import { fillMask } from "./fill_mask.ts";
 import { helpOn, overview } from "./help.ts";
+import { listPresets } from "./presets.ts";
+import { summarize } from "./summary.ts";
 
 /** All commands. */
-const commands: readonly Command[] = [compileFiles, check, explainModel];
+const commands: readonly Command[] = [
+  fillMask,
+  summarize,
+  listPresets,
+  downloadPreset,
+  exportPreset,
+  compileFiles,
+  check,
+  explainModel,
+];
 
 /**
  * Runs the command line and gives the exit code: 0, 1 where something is wrong with what was given, 2 for arguments that it
@@ -19,10 +33,19 @@ export async function main(args: readonly string[], console: Console): Promise<n
   try {
     return await dispatch(args, console);
   } catch (error) {
+    if (isRefused(error)) {
+      console.error(`error: Deno was not allowed to do this: ${error.message}. \`--help\` says what each command needs.`);
+      return 1;
+    }
     if (!(error instanceof OnnxHubError)) throw error;
     console.error(`error: ${error.message}`);
     return error.code.startsWith("cli/") ? 2 : 1;
   }
+}
+
+/** Whether it is Deno's error for a permission that wasn't given. */
+function isRefused(error: unknown): error is Error {
+  return error instanceof Error && error.name === "NotCapable";
 }
 
 async function dispatch([name, ...args]: readonly string[], console: Console): Promise<number> {
@@ -41,7 +64,7 @@ async function dispatch([name, ...args]: readonly string[], console: Console): P
     });
   }
   const invocation = parseArguments(command, args);
-  if (!invocation.help) return await command.run(invocation.spec, invocation.values, console);
+  if (!invocation.help) return await command.run(invocation.positionals, invocation.values, console);
   for (const line of helpOn(command)) console.out(line);
   return 0;
 }

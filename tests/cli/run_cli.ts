@@ -13,10 +13,18 @@ export interface CliResult {
 }
 
 /** Runs `cli.ts` with these arguments. */
-export async function runCli(...args: string[]): Promise<CliResult> {
+export function runCli(...args: string[]): Promise<CliResult> {
+  return runCliOn(null, ...args);
+}
+
+/** Runs `cli.ts` with lines on its standard input; null is a terminal that nobody types at. */
+export async function runCliOn(lines: readonly string[] | null, ...args: string[]): Promise<CliResult> {
   const out: string[] = [];
   const error: string[] = [];
-  const code = await main(args, { out: (line) => out.push(line), error: (line) => error.push(line) });
+  const input = lines && (async function* () {
+    yield* lines;
+  })();
+  const code = await main(args, { out: (line) => out.push(line), error: (line) => error.push(line), input });
   return { code, out: out.join("\n"), error: error.join("\n") };
 }
 
