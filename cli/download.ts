@@ -13,7 +13,7 @@ export const downloadPreset = command({
     "directory alone: model=$(cli.ts download PRESET).",
   ],
   permissions: "--allow-read --allow-write --allow-net --allow-env",
-  example: "hf://FacebookAI/xlm-roberta-base",
+  example: "hf://ORG/NAME",
   positionals: PRESET,
   options: {},
   async run([preset], _, console) {

@@ -14,7 +14,7 @@ export const listPresets = command({
   example: "--task masked_lm --search multilingual",
   positionals: { usage: "", least: 0, most: 0, what: "options only", expected: "--search for words", notes: [] },
   options: {
-    architecture: { type: "string", value: "NAME", about: "Only those of one architecture: bert, xlm_roberta, …" },
+    architecture: { type: "string", value: "NAME", about: "Only those of one architecture, by the name of its spec" },
     task: { type: "string", value: "NAME", about: "Only those whose architecture has this task: masked_lm, …" },
     search: { type: "string", value: "WORDS", about: "Only those with all these words in name, handle or description" },
     json: { type: "boolean", about: "Print JSON, with handles and exact numbers" },
