@@ -1,6 +1,7 @@
 /** Tokens that are found in a text before anything else cuts it: the `added_tokens` of a `tokenizer.json`. */
 
 import { overTexts } from "../arguments.ts";
+import { ByteTrie } from "../byte_trie.ts";
 import type { TextTokenizer, TokenIds } from "../tokenizer.ts";
 import type { Field } from "./fields.ts";
 
@@ -33,8 +34,41 @@ export interface AddedTokensOptions {
   readonly idOfSpaceAtEnd?: number;
 }
 
-/** Added tokens by their first UTF-16 unit, the longest first. */
-type Index = ReadonlyMap<number, readonly AddedToken[]>;
+/** Finds added tokens in a text: a trie over the two bytes of each UTF-16 unit, so that a lone surrogate is a character like another. */
+class TokenFinder {
+  readonly #trie: ByteTrie;
+  readonly #tokens: readonly AddedToken[];
+
+  constructor(tokens: readonly AddedToken[]) {
+    this.#tokens = tokens;
+    this.#trie = new ByteTrie(tokens.map(({ content }, index) => [units(content), index] as const));
+  }
+
+  /** Whether there is nothing to find. */
+  get empty(): boolean {
+    return this.#trie.empty;
+  }
+
+  /** The longest token that the text has at a place. */
+  at(text: string, place: number): AddedToken | undefined {
+    let longest = -1;
+    for (let i = place, node = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      node = this.#trie.next(node, unit >> 8);
+      if (node >= 0) node = this.#trie.next(node, unit & 0xff);
+      if (node < 0) break;
+      if (this.#trie.value(node) >= 0) longest = this.#trie.value(node);
+    }
+    return longest < 0 ? undefined : this.#tokens[longest];
+  }
+}
+
+function units(text: string): Uint8Array {
+  return Uint8Array.from({ length: 2 * text.length }, (_, i) => {
+    const unit = text.charCodeAt(i >> 1);
+    return i % 2 === 0 ? unit >> 8 : unit & 0xff;
+  });
+}
 
 /** A tokenizer that keeps added tokens whole and leaves what is between them to another, as Hugging Face's tokenizers do. */
 export class AddedTokensTokenizer implements TextTokenizer {
@@ -46,8 +80,8 @@ export class AddedTokensTokenizer implements TextTokenizer {
   readonly addPrefixSpace: boolean;
   /** The id behind a part of a text whose normalized form ends in a space. */
   readonly idOfSpaceAtEnd: number | undefined;
-  readonly #raw: Index;
-  readonly #normalized: Index;
+  readonly #raw: TokenFinder;
+  readonly #normalized: TokenFinder;
   readonly #normalize: (text: string) => string;
 
   constructor({ inner, tokens, normalize = (text) => text, addPrefixSpace = false, idOfSpaceAtEnd }: AddedTokensOptions) {
@@ -56,8 +90,8 @@ export class AddedTokensTokenizer implements TextTokenizer {
     this.addPrefixSpace = addPrefixSpace;
     this.idOfSpaceAtEnd = idOfSpaceAtEnd;
     this.#normalize = normalize;
-    this.#raw = byFirstUnit(tokens.filter(({ normalized }) => !normalized));
-    this.#normalized = byFirstUnit(
+    this.#raw = new TokenFinder(tokens.filter(({ normalized }) => !normalized));
+    this.#normalized = new TokenFinder(
       tokens.filter(({ normalized }) => normalized).map((token) => ({ ...token, content: normalize(token.content) })),
     );
   }
@@ -98,7 +132,7 @@ export class AddedTokensTokenizer implements TextTokenizer {
   /** The ids of added tokens and the text between them. */
   #parts(text: string): (string | number)[] {
     let parts = split(text, this.#raw);
-    if (this.#normalized.size > 0) {
+    if (!this.#normalized.empty) {
       parts = parts.flatMap((part) => typeof part === "string" ? split(this.#normalize(part), this.#normalized) : part);
     }
     const behind = this.idOfSpaceAtEnd;
@@ -132,30 +166,17 @@ export class AddedTokensTokenizer implements TextTokenizer {
   }
 }
 
-function byFirstUnit(tokens: readonly AddedToken[]): Index {
-  const index = new Map<number, AddedToken[]>();
-  for (const token of tokens) {
-    if (token.content === "") continue;
-    const unit = token.content.charCodeAt(0);
-    const list = index.get(unit);
-    if (list) list.push(token);
-    else index.set(unit, [token]);
-  }
-  for (const list of index.values()) list.sort((a, b) => b.content.length - a.content.length);
-  return index;
-}
-
 const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const WORD_BEHIND = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 const SPACE = /\p{White_Space}/u;
 
 /** From left to right the longest token, as the Aho-Corasick automaton of Hugging Face's tokenizers finds them. */
-function split(text: string, index: Index): (string | number)[] {
-  if (index.size === 0) return text === "" ? [] : [text];
+function split(text: string, finder: TokenFinder): (string | number)[] {
+  if (finder.empty) return text === "" ? [] : [text];
   const parts: (string | number)[] = [];
   let done = 0;
   for (let at = 0; at < text.length;) {
-    const token = index.get(text.charCodeAt(at))?.find(({ content }) => text.startsWith(content, at));
+    const token = finder.at(text, at);
     if (token === undefined) {
       at++;
       continue;
