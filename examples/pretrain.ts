@@ -51,7 +51,8 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
   const paragraphs = (await declaration(languages)).flatMap(({ paragraphs }) => paragraphs);
   const held = paragraphs.filter((_, i) => i % 12 === 5);
   const text = paragraphs.filter((_, i) => i % 12 !== 5);
-  const x = Array.from({ length: passes }, () => text).flat();
+  const repeat = (texts: string[]) => Array.from({ length: passes }, () => texts).flat();
+  const x = repeat(text);
   console.log(`${text.length} paragraphs to learn from and ${held.length} to validate on, in ${languages.length} languages\n`);
 
   const tokenizer = new models.XLMRobertaTokenizer({ proto: fileURLToPath(new URL("data/udhr-8k.spm", import.meta.url)) });
@@ -62,7 +63,7 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
       vocabularySize: tokenizer.vocabularySize,
       maxSequenceLength: sequenceLength,
       seed: 1,
-      threads: 1, // Its matrices are too small to share out.
+      threads: 1, // Matrices this small are not worth sharing out.
     }),
   });
   maskedLM.summary();
@@ -76,7 +77,7 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
     alpha: 0.05,
   });
   maskedLM.compile({ optimizer: new optimizers.Adam({ learningRate: schedule, beta2: 0.95 }) });
-  const { history } = await maskedLM.fit({ x, validationData: held, batchSize, epochs });
+  const { history } = await maskedLM.fit({ x, validationData: repeat(held), batchSize, epochs });
   const [loss, valLoss] = [history.loss, history.val_loss] as number[][];
   console.log(`\n${textPlot([{ name: "loss", values: loss }, { name: "validation loss", values: valLoss }])}\n`);
 
