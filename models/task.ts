@@ -184,8 +184,8 @@ export class Task extends Model {
     const settledLoss = loss === "auto" ? getLoss(defaults.loss.name, camel(defaults.loss.config)) : getLoss(loss);
     const settledMetrics = (given: NonNullable<CompileOptions["metrics"]>, own: typeof defaults.metrics): Metric[] =>
       given === "auto"
-        ? own.map(({ name, config }) => getMetric(name, settledLoss.description.name, camel(config)))
-        : given.map((metric) => getMetric(metric, settledLoss.description.name));
+        ? own.map(({ name, config }) => getMetric(name, settledLoss.description, camel(config)))
+        : given.map((metric) => getMetric(metric, settledLoss.description));
     const compilation: Compilation = {
       loss: settledLoss,
       optimizer: getOptimizer(

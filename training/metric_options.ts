@@ -1,5 +1,6 @@
 /** The metrics as users write them: Keras' classes and names, checked and turned into the compiler's description. */
 
+import type { LossConfig } from "../codegen/losses.ts";
 import { type MetricConfig, type MetricName, type MetricResult, metricRules } from "../codegen/metrics.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
 import { snakeCase, toConfig } from "./loss_options.ts";
@@ -127,8 +128,13 @@ const ACCURACY: Readonly<Record<string, MetricName>> = {
   BinaryCrossentropy: "BinaryAccuracy",
 };
 
+function accuracyBeside({ name, config }: LossConfig): MetricName {
+  if (name === "Expression" && config.labels === "index") return "SparseCategoricalAccuracy";
+  return ACCURACY[name] ?? "CategoricalAccuracy";
+}
+
 /** A metric from its class name, its Keras string, `"accuracy"` (by the loss) with options, or itself. */
-export function getMetric(metric: string | Metric, loss: string, options: object = {}): Metric {
+export function getMetric(metric: string | Metric, loss: LossConfig, options: object = {}): Metric {
   if (metric instanceof Metric) return metric;
   if (typeof metric === "function") {
     throw new OnnxHubError("metric/function", "A metric can't be a JavaScript function: it is computed inside the graph", {
@@ -138,8 +144,7 @@ export function getMetric(metric: string | Metric, loss: string, options: object
     });
   }
   if (metric === "accuracy" || metric === "acc") {
-    const rule = ACCURACY[loss] ?? "CategoricalAccuracy";
-    return new classes[rule]({ name: metric });
+    return new classes[accuracyBeside(loss)]({ name: metric });
   }
   const name = ALIASES[metric] ?? (Object.keys(classes) as MetricName[]).find((key) => key === metric || snakeCase(key) === metric);
   if (name) return new classes[name](options);

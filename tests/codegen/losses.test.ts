@@ -10,7 +10,7 @@ import { buildExpression } from "../../codegen/expression.ts";
 import { type LossConfig, lossRule, reduceLosses } from "../../codegen/losses.ts";
 import { metricRule, metricRules } from "../../codegen/metrics.ts";
 import { OnnxHubError } from "../../errors.ts";
-import { getLoss, SparseCategoricalCrossentropy } from "../../training/loss_options.ts";
+import { Expression as LossExpression, getLoss, type Loss, SparseCategoricalCrossentropy } from "../../training/loss_options.ts";
 import { getMetric } from "../../training/metric_options.ts";
 
 const REDUCTIONS = ["sum_over_batch_size", "sum", "mean_with_sample_weight"] as const;
@@ -139,9 +139,15 @@ describe("losses and metrics as users write them", () => {
     assert.equal(getLoss("sparse_categorical_crossentropy").description.name, "SparseCategoricalCrossentropy");
     assert.equal(getLoss("mse").description.name, "MeanSquaredError");
     assert.equal(getLoss("KLDivergence").name, "kl_divergence");
-    assert.equal(getMetric("accuracy", "SparseCategoricalCrossentropy").description.name, "SparseCategoricalAccuracy");
-    assert.equal(getMetric("accuracy", "BinaryCrossentropy").name, "accuracy");
-    assert.equal(getMetric("mae", "MeanSquaredError").name, "mean_absolute_error");
+    assert.equal(getMetric("mae", getLoss("mse").description).name, "mean_absolute_error");
+  });
+  it("resolve accuracy by the labels of the loss", () => {
+    const accuracy = (loss: Loss) => getMetric("accuracy", loss.description);
+    assert.equal(accuracy(getLoss("binary_crossentropy")).name, "accuracy");
+    assert.equal(accuracy(getLoss("binary_crossentropy")).description.name, "BinaryAccuracy");
+    assert.equal(accuracy(getLoss("sparse_categorical_crossentropy")).description.name, "SparseCategoricalAccuracy");
+    assert.equal(accuracy(new LossExpression("y_pred")).description.name, "SparseCategoricalAccuracy");
+    assert.equal(accuracy(new LossExpression("y_pred", { labels: "like_predictions" })).description.name, "CategoricalAccuracy");
   });
   it("give Keras' configuration", () => {
     assert.deepEqual(new SparseCategoricalCrossentropy({ fromLogits: true }).getConfig(), {
@@ -152,7 +158,7 @@ describe("losses and metrics as users write them", () => {
   });
   it("that don't exist are refused with the nearest", () => {
     refused(() => getLoss("sparse_categorical_crossentrop"), "loss/unknown", /Did you mean "sparse_categorical_crossentropy"\?/);
-    refused(() => getMetric("acuracy", "MeanSquaredError"), "metric/unknown", /Did you mean "accuracy"\?/);
+    refused(() => getMetric("acuracy", getLoss("mse").description), "metric/unknown", /Did you mean "accuracy"\?/);
   });
   it("with an unknown option or reduction are refused", () => {
     refused(() => new SparseCategoricalCrossentropy({ fromLogit: true } as object), "loss/option", /Did you mean `fromLogits`\?/);
@@ -160,6 +166,6 @@ describe("losses and metrics as users write them", () => {
   });
   it("that are JavaScript functions are refused, saying what to write", () => {
     refused(() => getLoss((() => 0) as unknown as string), "loss/function", /losses\.Expression/);
-    refused(() => getMetric((() => 0) as unknown as string, ""), "metric/function", /metrics\.Expression/);
+    refused(() => getMetric((() => 0) as unknown as string, getLoss("mse").description), "metric/function", /metrics\.Expression/);
   });
 });
