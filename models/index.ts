@@ -4,6 +4,7 @@ import "./base_classes.ts";
 
 export { Backbone, type BackboneOptions } from "./backbone.ts";
 export { CausalLM, type CausalLMOptions } from "./causal_lm.ts";
+export type { CompileOptions } from "./compilation.ts";
 export { fromSpec, type FromSpecOptions } from "./from_spec.ts";
 export * from "./generated/index.ts";
 export type { HuggingFaceSaveOptions } from "./huggingface_saving.ts";
@@ -21,6 +22,6 @@ export {
   TextClassifierPreprocessor,
   type TextClassifierPreprocessorOptions,
 } from "./preprocessor.ts";
-export { type CompileOptions, Task, type TaskOptions } from "./task.ts";
+export { Task, type TaskOptions } from "./task.ts";
 export { TextClassifier, type TextClassifierOptions } from "./text_classifier.ts";
 export { Tokenizer, type TokenizerOptions } from "./tokenizer.ts";

@@ -4,7 +4,7 @@ import { compile } from "../codegen/compile.ts";
 import { lowerModel } from "../codegen/lowering/model.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
-import { getOptimizer, type Optimizer } from "../runtime/optimizer/config.ts";
+import type { Optimizer } from "../runtime/optimizer/config.ts";
 import { Parameters } from "../runtime/parameters.ts";
 import type { TensorLike } from "../runtime/tensor.ts";
 import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
@@ -16,36 +16,21 @@ import type { TrainingContext } from "../training/context.ts";
 import type { ClassWeight, Rows } from "../training/data.ts";
 import { evaluate } from "../training/evaluate.ts";
 import { fit } from "../training/fit.ts";
-import { getLoss, type Loss } from "../training/loss_options.ts";
-import { getMetric, type Metric } from "../training/metric_options.ts";
 import { ModelEngine } from "../training/model_engine.ts";
 import { predictOnBatch, testOnBatch, trainOnBatch } from "../training/on_batch.ts";
 import type { EvaluateOptions, FitOptions, PredictOptions } from "../training/options.ts";
 import { predict, type Predictions } from "../training/predict.ts";
 import type { Backbone } from "./backbone.ts";
+import { type Compilation, type CompileOptions, settle, setupOf } from "./compilation.ts";
 import { type HuggingFaceSaveOptions, saveTaskToHuggingFace } from "./huggingface_saving.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { exportOnnx, type OnnxExportOptions } from "./onnx_export.ts";
-import { camelCase, checkOptions, configFrom, snakeName } from "./options.ts";
+import { camelCase, configFrom, snakeName } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
 import { classesOf } from "./registry.ts";
 import { loadTask, type SaveOptions, saveTask, type TaskLoadOptions } from "./presets.ts";
 import { type SummaryOptions, taskSummary } from "./summary.ts";
 import { loadTaskWeights, loadWeightsFile, saveTaskWeights, saveWeightsFile } from "./weight_files.ts";
-
-/** What `compile` takes; left out or `"auto"`: what the task's spec says, as in KerasHub. */
-export interface CompileOptions {
-  /** An optimizer of `optimizers`, or Keras' name for it (`"adam"`). */
-  optimizer?: "auto" | (string & Record<never, never>) | Optimizer;
-  /** A loss of `losses`, or Keras' name for it. */
-  loss?: "auto" | (string & Record<never, never>) | Loss;
-  /** Metrics that sample weights don't weigh. */
-  metrics?: "auto" | readonly (string | Metric)[];
-  /** Metrics that sample weights weigh. */
-  weightedMetrics?: "auto" | readonly (string | Metric)[];
-}
-
-const COMPILE_OPTIONS = ["optimizer", "loss", "metrics", "weightedMetrics"];
 
 /** What every task takes beside its head's own configuration. */
 export interface TaskOptions extends Pick<RunOptions, "seed"> {
@@ -68,13 +53,6 @@ export interface TaskClass<T extends Task> {
   new (options: any): T;
   readonly architecture: string | null;
   readonly task: string | null;
-}
-
-/** What was settled by the last `compile`. */
-interface Compilation {
-  readonly loss: Loss;
-  readonly optimizer: Optimizer;
-  readonly metrics: readonly { readonly metric: Metric; readonly weighted: boolean }[];
 }
 
 /** A model for a task. Source: keras_hub.models.Task, keras.Model. */
@@ -176,35 +154,7 @@ export class Task extends Model {
    */
   compile(options: CompileOptions = {}): void {
     this.assertAlive();
-    checkOptions("compile", options, COMPILE_OPTIONS);
-    const defaults = this.expanded.head!.compile;
-    const { optimizer = "auto", loss = "auto", metrics = "auto", weightedMetrics = "auto" } = options;
-    const camel = (config: Readonly<Record<string, ConfigValue>>) =>
-      Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value]));
-    const settledLoss = loss === "auto" ? getLoss(defaults.loss.name, camel(defaults.loss.config)) : getLoss(loss);
-    const settledMetrics = (given: NonNullable<CompileOptions["metrics"]>, own: typeof defaults.metrics): Metric[] =>
-      given === "auto"
-        ? own.map(({ name, config }) => getMetric(name, settledLoss.description, camel(config)))
-        : given.map((metric) => getMetric(metric, settledLoss.description));
-    const compilation: Compilation = {
-      loss: settledLoss,
-      optimizer: getOptimizer(
-        optimizer === "auto" ? { class_name: defaults.optimizer.name, config: defaults.optimizer.config } : optimizer,
-      ),
-      metrics: [
-        ...settledMetrics(metrics, defaults.metrics).map((metric) => ({ metric, weighted: false })),
-        ...settledMetrics(weightedMetrics, defaults.weighted_metrics).map((metric) => ({ metric, weighted: true })),
-      ],
-    };
-    const labels = compilation.metrics.map(({ metric }) => metric.name);
-    const twice = labels.find((label, i) => labels.indexOf(label) !== i);
-    if (twice !== undefined) {
-      throw new OnnxHubError("metric/duplicate", "Two metrics go by one name", {
-        path: "compile.metrics",
-        found: twice,
-        remedy: "Give one another `name`.",
-      });
-    }
+    const compilation = settle(this.expanded.head!, options);
     this.#engine?.dispose();
     this.#engine = null;
     this.#compilation = compilation;
@@ -232,12 +182,7 @@ export class Task extends Model {
       weights: this.#weights,
       trainable: () => this.trainableWeights,
       seed: this.run.seed,
-      setup: {
-        loss: compilation.loss.description,
-        reduction: compilation.loss.reduction,
-        optimizer: compilation.optimizer,
-        metrics: compilation.metrics.map(({ metric, weighted }) => ({ ...metric.description, label: metric.name, weighted })),
-      },
+      setup: setupOf(compilation),
       files: { save: (path) => this.saveWeights(path), load: (path) => this.loadWeights(path) },
     });
   }
