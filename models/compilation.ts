@@ -6,7 +6,8 @@ import type { ConfigValue, ExpandedHead } from "../spec/types.ts";
 import { getLoss, type Loss } from "../training/loss_options.ts";
 import { getMetric, type Metric } from "../training/metric_options.ts";
 import type { TrainingSetup } from "../training/model_engine.ts";
-import { camelCase, checkOptions } from "./options.ts";
+import { camelCase } from "../spec/naming.ts";
+import { checkOptions } from "./options.ts";
 
 /** What `compile` takes; left out or `"auto"`: what the task's spec says, as in KerasHub. */
 export interface CompileOptions {

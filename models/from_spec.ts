@@ -6,7 +6,7 @@ import type { ConfigValue } from "../spec/types.ts";
 import { Backbone, type BackboneOptions } from "./backbone.ts";
 import { CausalLM } from "./causal_lm.ts";
 import { MaskedLM } from "./masked_lm.ts";
-import { camelCase } from "./options.ts";
+import { camelCase } from "../spec/naming.ts";
 import {
   CausalLMPreprocessor,
   MaskedLMPreprocessor,

@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { architectureNames, load, type SourceClass, type SourceConfigEntry, type SpecSource } from "../spec/index.ts";
-import { camelCase } from "./options.ts";
+import { camelCase } from "../spec/naming.ts";
 
 /** What a task's base classes are called. */
 const BASES: Readonly<Record<string, { readonly task: string; readonly preprocessor: string; readonly data: string }>> = {

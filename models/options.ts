@@ -1,20 +1,11 @@
 /** Options of the model classes: sorted into a spec's configuration and the class's own, unknown ones refused. */
 
 import { nearest, OnnxHubError } from "../errors.ts";
+import { camelCase, snakeCase } from "../spec/naming.ts";
 import type { ConfigValue } from "../spec/types.ts";
 
 /** `XLMRobertaBackbone` → `xlm_roberta_backbone`, as Keras names layers. */
 export { snakeCase as snakeName } from "../presets/kerashub/weights.ts";
-
-/** `max_sequence_length` → `maxSequenceLength`. */
-export function camelCase(name: string): string {
-  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** `maxSequenceLength` → `max_sequence_length`. */
-export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /**
  * Picks a spec's configuration (snake_case keys) out of options in camelCase. Keys that are neither in `configKeys` nor in `own` are

@@ -12,7 +12,7 @@ import { openHuggingFacePreset } from "./huggingface_preset.ts";
 import { openKerasHubPreset } from "./kerashub_preset.ts";
 import type { RunOptions } from "./model.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
-import { camelCase } from "./options.ts";
+import { camelCase } from "../spec/naming.ts";
 import type { MaskedLMPreprocessorOptions, Preprocessor } from "./preprocessor.ts";
 import type { Task, TaskOptions } from "./task.ts";
 import type { Tokenizer } from "./tokenizer.ts";

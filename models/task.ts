@@ -25,7 +25,8 @@ import { type Compilation, type CompileOptions, settle, setupOf } from "./compil
 import { type HuggingFaceSaveOptions, saveTaskToHuggingFace } from "./huggingface_saving.ts";
 import { Model, type RunOptions } from "./model.ts";
 import { exportOnnx, type OnnxExportOptions } from "./onnx_export.ts";
-import { camelCase, configFrom, snakeName } from "./options.ts";
+import { camelCase } from "../spec/naming.ts";
+import { configFrom, snakeName } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
 import { classesOf } from "./registry.ts";
 import { loadTask, type SaveOptions, saveTask, type TaskLoadOptions } from "./presets.ts";

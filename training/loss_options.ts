@@ -3,6 +3,7 @@
 import type { LossReduction } from "../codegen/losses.ts";
 import { type LossConfig, type LossName, lossRules } from "../codegen/losses.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
+import { camelCase, snakeCase } from "../spec/naming.ts";
 
 /** What every loss takes. */
 export interface LossOptions {
@@ -41,11 +42,6 @@ export class Loss {
   }
 }
 
-/** Camel or Pascal case to snake case. */
-export function snakeCase(name: string): string {
-  return name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/([A-Z]+)([A-Z][a-z])/g, "$1_$2").toLowerCase();
-}
-
 /** Options beside those that every loss takes, under their Keras names; unknown ones are errors. */
 export function toConfig(owner: string, options: object, known: Iterable<string>, area: "loss" | "metric"): LossConfig["config"] {
   const names = [...known];
@@ -65,11 +61,6 @@ export function toConfig(owner: string, options: object, known: Iterable<string>
     config[snake] = value as LossConfig["config"][string];
   }
   return config;
-}
-
-/** Snake case to camel case. */
-export function camelCase(name: string): string {
-  return name.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 }
 
 function configOf(rule: LossName, options: object): LossConfig["config"] {

@@ -3,7 +3,8 @@
 import type { LossConfig } from "../codegen/losses.ts";
 import { type MetricConfig, type MetricName, type MetricResult, metricRules } from "../codegen/metrics.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
-import { snakeCase, toConfig } from "./loss_options.ts";
+import { snakeCase } from "../spec/naming.ts";
+import { toConfig } from "./loss_options.ts";
 
 /** What every metric takes. */
 export interface MetricOptions {
