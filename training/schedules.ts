@@ -60,7 +60,7 @@ abstract class Decay extends LearningRateSchedule {
  * ```ts
  * import { optimizers } from "onnxhub";
  * const schedule = new optimizers.schedules.ExponentialDecay({ initialLearningRate: 1e-2, decaySteps: 5, decayRate: 0.9 });
- * console.log(schedule.at(5)); // 0.009
+ * console.log(schedule.at(5)); // 0.009, as a float32
  * ```
  */
 export class ExponentialDecay extends Decay {
