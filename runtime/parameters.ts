@@ -5,6 +5,20 @@ import { OnnxHubError } from "../errors.ts";
 import { initialize } from "./initializers.ts";
 import type { Tensor } from "./tensor.ts";
 
+/** The most elements of one weight: 4 GiB of float32, as much as a backend's heap. */
+const ELEMENT_LIMIT = 2 ** 30;
+
+/** How many elements a weight has; throws "model/weight-size" for more than there is room for, before any is made. */
+function elements({ path, shape }: WeightInfo): number {
+  const count = shape.reduce((a, b) => a * b, 1);
+  if (count <= ELEMENT_LIMIT) return count;
+  throw new OnnxHubError("model/weight-size", "A weight is too large", {
+    path,
+    expected: `at most ${ELEMENT_LIMIT} elements`,
+    found: `[${shape.join(", ")}]`,
+  });
+}
+
 /**
  * The weights of one model, in KerasHub's order. A weight that nobody has set is initialized when it is first needed: its values are a
  * pure function of the seed and its path, so when does not matter.
@@ -61,7 +75,10 @@ export class Parameters {
       this.info(path);
     }
     let data = this.#data.get(path);
-    if (!data) this.#data.set(path, data = initialize(info!.initializer, info!.shape, this.seed, path));
+    if (!data) {
+      elements(info!);
+      this.#data.set(path, data = initialize(info!.initializer, info!.shape, this.seed, path));
+    }
     return data;
   }
 
@@ -73,7 +90,7 @@ export class Parameters {
       this.info(path);
     }
     let data = this.#data.get(path);
-    if (!data) this.#data.set(path, data = new Float32Array(info!.shape.reduce((a, b) => a * b, 1)));
+    if (!data) this.#data.set(path, data = new Float32Array(elements(info!)));
     this.touch();
     return data;
   }

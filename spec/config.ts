@@ -28,7 +28,7 @@ export function resolveConfig(
 ): Record<string, ExpandedConfigEntry> {
   const names = Object.keys(entries);
   for (const key of Object.keys(values)) {
-    if (key in entries) continue;
+    if (Object.hasOwn(entries, key)) continue;
     const guess = nearest(key, names) ?? nearest(key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), names);
     throw new OnnxHubError("spec/unknown-config", `Unknown configuration value \`${key}\``, {
       path: where({ ...given, path: joinPath(given.path, key) }),
@@ -80,7 +80,7 @@ function isValid({ type, nullable = false, min = -Infinity, max = Infinity, choi
   if (choices && !choices.includes(value)) return false;
   switch (type) {
     case "int":
-      return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+      return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
     case "float":
       return Number.isFinite(value) && (value as number) >= min && (value as number) <= max;
     case "bool":

@@ -22,6 +22,12 @@ export function where({ file, path }: Place): string {
 /** The longest list that `range` gives. */
 const RANGE_LIMIT = 10_000;
 
+/** The longest text with expressions: several times what anybody writes, and short enough for the parser's recursion. */
+const TEMPLATE_LIMIT = 2_000;
+
+/** The most characters and items in one value: lets that double what is before them would fill any memory. */
+const VALUE_LIMIT = 100_000;
+
 type Numeric = (...numbers: number[]) => unknown;
 
 /** The functions that expressions can call. */
@@ -76,7 +82,7 @@ export function checkNames(text: string, known: Iterable<string>, place: Place):
   const names = parseTemplate(text, place).names;
   const scope = new Set(known);
   for (const name of names) {
-    if (scope.has(name) || name in functions || name in CONSTANTS) continue;
+    if (scope.has(name) || Object.hasOwn(functions, name) || Object.hasOwn(CONSTANTS, name)) continue;
     const guess = nearest(name, [...scope, ...Object.keys(functions)]);
     throw new OnnxHubError("spec/unknown-name", `Unknown name \`${name}\` in the expression \`${text}\``, {
       path: where(place),
@@ -97,15 +103,17 @@ export function evaluate(text: string, scope: Scope, place: Place): Json {
   checkNames(text, Object.keys(scope), place);
   const { body, single, names } = parseTemplate(text, place);
   const environment = new Environment();
-  for (const name of names) environment.set(name, name in scope ? scope[name] : name in functions ? functions[name] : CONSTANTS[name]);
+  for (const name of names) {
+    environment.set(name, Object.hasOwn(scope, name) ? scope[name] : Object.hasOwn(functions, name) ? functions[name] : CONSTANTS[name]);
+  }
   const interpreter = new Interpreter(environment);
   const valueOf = (node: SyntaxNode): Json => {
     try {
-      return toJson(interpreter.evaluate(node as never, environment) as RuntimeValue);
+      return toJson(interpreter.evaluate(node as never, environment) as RuntimeValue, { left: VALUE_LIMIT });
     } catch (cause) {
       throw new OnnxHubError("spec/expression", `The expression \`${text}\` cannot be evaluated`, {
         path: where(place),
-        found: cause instanceof Error ? cause.message : String(cause),
+        found: reason(cause),
         cause,
       });
     }
@@ -141,13 +149,22 @@ function parseTemplate(text: string, place: Place): Parsed {
       remedy: "Write `{{ a if condition else b }}` for a condition, and `repeat` for a loop.",
     });
   }
+  if (text.length > TEMPLATE_LIMIT) {
+    throw new OnnxHubError("spec/expression", "An expression is too long", {
+      path: where(place),
+      expected: `at most ${TEMPLATE_LIMIT} characters`,
+      found: `${text.length}`,
+      remedy: "Put parts of it into `let`.",
+    });
+  }
   let body: SyntaxNode[];
   try {
     body = parse(tokenize(text)).body as unknown as SyntaxNode[];
   } catch (cause) {
     throw new OnnxHubError("spec/expression", "An expression has a syntax error", {
       path: where(place),
-      found: `${JSON.stringify(text)} (${cause instanceof Error ? cause.message : cause})`,
+      // Where the text ends too early the parser reads on, past its end.
+      found: `${JSON.stringify(text)} (${cause instanceof TypeError ? "it ends too early" : reason(cause)})`,
       remedy: /\de[-+]?\d/.test(text)
         ? "Numbers such as 1e-12 cannot stand in an expression: put them into `config` or `let` as JSON numbers."
         : undefined,
@@ -159,6 +176,10 @@ function parseTemplate(text: string, place: Place): Parsed {
   const parsed = { body, single: isExpression(text) && body.length === 1 ? body[0] : null, names: [...names] };
   cache.set(text, parsed);
   return parsed;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Keys of a node that hold names of something else than a value in scope. */
@@ -189,7 +210,10 @@ interface RuntimeValue {
   readonly value: unknown;
 }
 
-function toJson({ type, value }: RuntimeValue): Json {
+/** What a value is in JSON; `room` is how much more of it there may be. */
+function toJson({ type, value }: RuntimeValue, room: { left: number }): Json {
+  room.left -= type === "StringValue" ? (value as string).length + 1 : 1;
+  if (room.left < 0) throw new RangeError(`the result is larger than ${VALUE_LIMIT} characters and items`);
   switch (type) {
     case "IntegerValue":
     case "FloatValue":
@@ -202,9 +226,9 @@ function toJson({ type, value }: RuntimeValue): Json {
       return null;
     case "ArrayValue":
     case "TupleValue":
-      return (value as RuntimeValue[]).map(toJson);
+      return (value as RuntimeValue[]).map((item) => toJson(item, room));
     case "ObjectValue":
-      return Object.fromEntries([...value as Map<string, RuntimeValue>].map(([key, item]) => [key, toJson(item)]));
+      return Object.fromEntries([...value as Map<string, RuntimeValue>].map(([key, item]) => [key, toJson(item, room)]));
     default:
       throw new TypeError(type === "UndefinedValue" ? "it has no value: a key that is not there" : `a ${type} is no value of JSON`);
   }

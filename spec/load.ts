@@ -66,11 +66,28 @@ function parseExtending(json: unknown, file: string, chain: readonly string[]): 
       remedy: "Use it as it is, or load its source.",
     });
   }
+  checkNesting(json, file, DEPTH_LIMIT);
   const { extends: base, ...own } = json as Record<string, Json>;
   const source = base === undefined ? own : merge(parentOf(base, file, [...chain, file]).source as unknown as Json, own);
   const spec: Spec = { file, source: check<SpecSource>(specSchema, source, { file, path: "" }) };
   checkSpec(spec);
   return spec;
+}
+
+/** The most levels of objects and lists. */
+const DEPTH_LIMIT = 64;
+
+/** All that reads a spec recurs into it: without a bound a few kilobytes of brackets would overflow the stack. */
+function checkNesting(value: unknown, file: string, left: number): void {
+  if (typeof value !== "object" || value === null) return;
+  if (left === 0) {
+    throw new OnnxHubError("spec/value", "The spec is nested too deep", { path: file, expected: `at most ${DEPTH_LIMIT} levels` });
+  }
+  for (const [key, item] of Object.entries(value)) {
+    // The schemas' library passes over this key, which no object should have.
+    if (key === "__proto__") throw new OnnxHubError("spec/unknown-key", "No key may be called `__proto__`", { path: file });
+    checkNesting(item, file, left - 1);
+  }
 }
 
 function parentOf(base: Json, file: string, chain: readonly string[]): Spec {

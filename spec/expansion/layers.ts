@@ -15,11 +15,16 @@ import { Values } from "./values.ts";
 
 type Inputs = SourceLayer["in"];
 
+/** The most layers in a model, those of every instance of a block counted. */
+const LAYER_LIMIT = 100_000;
+
 /** Expands the parts of one spec; the block definitions that they use collect in `blocks`. */
 export class LayerExpander {
   /** Definitions by name, in the order of first use. */
   readonly blocks: Record<string, ExpandedBlock> = {};
   readonly #definitions = new Map<string, string>();
+  /** How many layers an instance of a definition has. */
+  readonly #sizes = new Map<string, number>();
 
   /** `scope`: what every block sees. */
   constructor(
@@ -34,9 +39,25 @@ export class LayerExpander {
     const values = new Values(inputs, { flows });
     const weights = this.#weights(part, inner, place);
     const layers = this.#list(part.layers, values, inner, inside(place, "layers"));
+    this.#checkSize(layers, place);
     const outputs = this.#outputs(part, values, inner, inside(place, "outputs"));
     const weight_order = (part.weight_order ?? []).map((prefix, i) => text(prefix, inner, inside(inside(place, "weight_order"), i)));
     return { weights, layers, weight_order, outputs };
+  }
+
+  /** How many layers these are, instances with all of theirs. */
+  #sizeOf(layers: readonly ExpandedNode[]): number {
+    return layers.reduce((sum, node) => sum + ("block" in node ? this.#sizes.get(node.block)! : 1), 0);
+  }
+
+  #checkSize(layers: readonly ExpandedNode[], place: Place): void {
+    const size = this.#sizeOf(layers);
+    if (size <= LAYER_LIMIT) return;
+    throw new OnnxHubError("spec/too-large", "The model has too many layers", {
+      path: where(place),
+      expected: `at most ${LAYER_LIMIT}`,
+      found: `${size}`,
+    });
   }
 
   #outputs({ outputs }: SourcePart, values: Values, scope: Scope, place: Place): Record<string, string> {
@@ -135,8 +156,11 @@ export class LayerExpander {
     if (known !== undefined) return known;
     const expanded = this.part(source, source.inputs, source.inputs[0] ?? null, { ...this.scope, ...parameters }, here);
     let name = entry.block;
-    for (let i = 2; name in this.blocks || (name !== entry.block && name in this.sources); i++) name = `${entry.block}__${i}`;
+    for (let i = 2; Object.hasOwn(this.blocks, name) || (name !== entry.block && Object.hasOwn(this.sources, name)); i++) {
+      name = `${entry.block}__${i}`;
+    }
     this.blocks[name] = { inputs: source.inputs, ...expanded };
+    this.#sizes.set(name, this.#sizeOf(expanded.layers));
     this.#definitions.set(key, name);
     return name;
   }

@@ -12,15 +12,33 @@ export interface Repeatable {
   readonly as?: string;
 }
 
-/** The most often that anything may be repeated. */
+/** The most often that anything may be repeated, repetitions around it counted in. */
 const REPEAT_LIMIT = 10_000;
+
+/** Where a scope says how often it stands. */
+const TIMES: unique symbol = Symbol("times");
 
 /** The scopes in which an entry stands, one a repetition. */
 export function repetitions({ when, repeat, as = "i" }: Repeatable, scope: Scope, place: Place): Scope[] {
   const scopes = repeat === undefined
     ? [scope]
-    : counts(repeat, scope, inside(place, "repeat")).map((count) => ({ ...scope, [as]: count }));
+    : nested(counts(repeat, scope, inside(place, "repeat")), scope, place).map(({ count, times }) => ({
+      ...scope,
+      [as]: count,
+      [TIMES]: times,
+    }));
   return when === undefined ? scopes : scopes.filter((each) => condition(when, each, inside(place, "when")));
+}
+
+/** Counts, each with how often an entry then stands in all. */
+function nested(values: readonly Json[], scope: Scope & { readonly [TIMES]?: number }, place: Place): { count: Json; times: number }[] {
+  const times = (scope[TIMES] ?? 1) * values.length;
+  if (times <= REPEAT_LIMIT) return values.map((count) => ({ count, times }));
+  throw new OnnxHubError("spec/value", "Too many repetitions inside repetitions", {
+    path: where(inside(place, "repeat")),
+    expected: `at most ${REPEAT_LIMIT} in all`,
+    found: `${times}`,
+  });
 }
 
 /** A condition's value. */

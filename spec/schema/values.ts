@@ -66,6 +66,9 @@ export const activationNames = [
   "exp",
 ] as const;
 
+/** No tensor here can have a longer dimension. */
+const SIZE_LIMIT = 2 ** 31 - 1;
+
 /** The kinds of values that options have. */
 export interface Values {
   readonly bool: Schema;
@@ -93,7 +96,11 @@ export interface Values {
 function makeValues(templated: boolean): Values {
   const wrap = (schema: Schema, name: string | null = null): Schema => templated ? orExpression(schema, name) : schema;
   const integer = v.pipe(v.number(), v.integer("an integer"));
-  const size = v.pipe(integer, v.minValue(1, "an integer of at least 1"));
+  const size = v.pipe(
+    integer,
+    v.minValue(1, "an integer of at least 1"),
+    v.maxValue(SIZE_LIMIT, `an integer of at most ${SIZE_LIMIT}`),
+  );
   const oneSize = wrap(size, "size");
   const positive = wrap(v.pipe(v.number(), v.check((x) => x > 0, "a number above 0")), "positive");
   const symbol = v.pipe(v.string(), v.regex(/^[a-z_][a-z0-9_]*$/, "a size, or the name of a symbol"));

@@ -149,6 +149,65 @@ export function damagedJson(original: AnyJson, draws: Draws): AnyJson {
   return root.value;
 }
 
+/** What an expression may be replaced by, or a name in it. */
+const ABSURD_EXPRESSIONS: readonly string[] = [
+  "toString",
+  "constructor",
+  "__proto__",
+  "10 ** 400",
+  "1 / 0",
+  "0 / 0",
+  "range(100000000)",
+  "-1",
+]
+  .concat([
+    "2 ** 31",
+    "2 ** 60",
+    "'x' * 10",
+    "''.constructor",
+    "[].constructor",
+    "range",
+    "min()",
+    "none",
+    "true",
+    "'x'",
+    "[[1]]",
+    "{}",
+    "x | indent",
+  ])
+  .concat([
+    "('x' * 9) | list",
+    "(".repeat(900),
+    "1 + ".repeat(450) + "1",
+    "not ".repeat(400) + "true",
+    "[".repeat(900),
+    "{{ 1",
+    "1 }}",
+    "{% if",
+  ]);
+
+/** A damaged copy of a JSON value in which one expression is replaced, or a part of it; values where there is no expression. */
+export function damagedExpression(original: AnyJson, draws: Draws): AnyJson {
+  const root: { value: AnyJson } = { value: structuredClone(original) };
+  const all = places(root).filter(({ parent, key }) => {
+    const value = (parent as Record<string, AnyJson>)[key];
+    return typeof value === "string" && value.includes("{{");
+  });
+  if (all.length === 0) return damagedJson(original, draws);
+  const { parent, key } = draws.of(all);
+  const text = (parent as Record<string, string>)[key];
+  const words = [...text.matchAll(/[A-Za-z_]\w*|\d+/g)];
+  const word = words.length > 0 ? draws.of(words) : undefined;
+  const other = draws.of(ABSURD_EXPRESSIONS);
+  const changed = word && draws.below(3) > 0
+    ? text.slice(0, word.index) + other + text.slice(word.index + word[0].length)
+    : draws.below(2) === 0
+    ? `{{ ${other} }}`
+    : text.slice(0, draws.below(text.length));
+  set(parent, key, changed);
+  return root.value;
+}
+
 /** JSON text of a value that may be deeper than `JSON.stringify` can go. */
 export function jsonText(value: AnyJson): string {
   const parts: string[] = [];
@@ -208,9 +267,9 @@ export async function loadOrRefuse(outcome: Outcome, label: string, where: strin
     const { code, path, message } = error;
     assert.match(code, /^[a-z]+\/[a-z0-9-]+$/, `${label}: ${message}`);
     assert.ok(!code.startsWith("internal/"), `${label}: ${message}`);
-    assert.ok(path !== undefined && path.includes(where), `${label}: no place ${where} in ${path}: ${message}`);
+    assert.ok(path && path.includes(where), `${label}: no place ${where} in ${path}: ${message}`);
     assert.ok(message.length <= MESSAGE_LIMIT, `${label}: a message of ${message.length} characters: ${message.slice(0, 500)}`);
-    assert.doesNotMatch(message, /\[object |\bundefined\b/, label);
+    assert.doesNotMatch(message, /\[object |(found|expected) undefined|Cannot read prop/, `${label}: ${message}`);
     outcome.codes.set(code, (outcome.codes.get(code) ?? 0) + 1);
   }
 }

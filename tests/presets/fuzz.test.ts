@@ -8,11 +8,14 @@ import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { OnnxHubError } from "../../errors.ts";
+import { lowerModel } from "../../codegen/lowering/model.ts";
 import { models, spec } from "../../mod.ts";
+import type { ExpandedSpec } from "../../spec/index.ts";
 import {
   type AnyJson,
   boundedMemory,
   damagedBytes,
+  damagedExpression,
   damagedJson,
   Draws,
   jsonText,
@@ -21,6 +24,8 @@ import {
 } from "../formats/mutations.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
+
+const SPEC_MUTATIONS = 600;
 
 /** Small sizes for every architecture. */
 const CONFIG: Readonly<Record<string, number>> = {
@@ -96,9 +101,11 @@ describe("a damaged preset loads or is refused", () => {
     ["kerashub-formats/preset_sharded", "config.json", "task.json", "model.weights.json", "model_00001.weights.h5"],
     ["kerashub/xlm_roberta_tiny", "config.json", "task.json", "tokenizer.json", "preprocessor.json"],
     ["kerashub/bert_tiny_masked_lm", "config.json", "task.json"],
+    ["huggingface/xlm_roberta_masked_lm", "config.json", "model.safetensors"],
+    ["huggingface/bert_masked_lm", "config.json"],
   ];
   for (const [preset, ...names] of presets) {
-    it(preset, async () => await fuzzPreset(preset, names, 400, loadMaskedLM));
+    it(preset, async () => await fuzzPreset(preset, names, 300, loadMaskedLM));
   }
 });
 
@@ -110,38 +117,77 @@ describe("a damaged spec expands or is refused", () => {
       const json: AnyJson = JSON.parse(new TextDecoder().decode(original));
       const path = join(home, `${name}.json`);
       const outcome: Outcome = { loaded: 0, codes: new Map() };
-      const times = 500;
-      for (let i = 0; i < times; i++) {
+      const lowered: Outcome = { loaded: 0, codes: new Map() };
+      for (let i = 0; i < SPEC_MUTATIONS; i++) {
         const draws = new Draws(name, i);
-        fs.writeFileSync(path, draws.below(6) > 0 ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
-        await loadOrRefuse(outcome, `${name}, mutation ${i}`, "", async () => {
+        const damage = draws.below(6);
+        const damaged = damage === 0
+          ? damagedBytes(original, draws)
+          : jsonText(damage < 4 ? damagedJson(json, draws) : damagedExpression(json, draws));
+        fs.writeFileSync(path, damaged);
+        const expanded: ExpandedSpec[] = [];
+        await loadOrRefuse(outcome, `${name}, mutation ${i}`, name, async () => {
           const parsed = await spec.load(path);
-          const numbers = Object.fromEntries(
-            Object.keys(parsed.source.config).filter((key) => CONFIG[key] !== undefined).map((key) => [key, CONFIG[key]]),
-          );
+          const sizes = Object.entries(CONFIG).filter(([key]) => Object.hasOwn(parsed.source.config, key));
           for (const task of [undefined, ...Object.keys(parsed.source.heads ?? {})]) {
-            spec.expand(parsed, { config: numbers, task, taskConfig: task === "text_classifier" ? { num_classes: 2 } : {} });
+            const taskConfig: Record<string, number> = task === "text_classifier" ? { num_classes: 2 } : {};
+            expanded.push(spec.expand(parsed, { config: Object.fromEntries(sizes), task, taskConfig }));
           }
         });
+        // What can't be computed is refused by the path of its layer.
+        for (const each of expanded) {
+          await loadOrRefuse(lowered, `${name}, mutation ${i}`, "", () => lowerModel(each, { training: false }));
+        }
       }
-      summarize(outcome, times, name);
+      summarize(outcome, SPEC_MUTATIONS, name);
+      assert.ok(lowered.loaded > SPEC_MUTATIONS / 100, `${lowered.loaded} lowered`);
     });
   }
 });
 
-describe("absurd sizes in a configuration", () => {
-  for (const [key, value, ...expected] of [["vocabulary_size", 2e9, /weights-shape/, /\[2000000000, 4\], found \[14, 4\]/]] as const) {
-    it(`${key} ${value} is refused before anything of that size is made`, async () => {
-      const directory = copyOf("kerashub-formats/preset_legacy");
+/** What an absurd value of a preset's configuration must lead to. */
+const ABSURD: readonly (readonly [preset: string, key: string, value: number, ...expected: RegExp[]])[] = [
+  ["kerashub-formats/preset_legacy", "vocabulary_size", 2e9, /preset\/weights-shape.*expected \[2000000000, 4\], found \[14, 4\]/],
+  ["kerashub-formats/preset_legacy", "vocabulary_size", 2 ** 31, /at most 2147483647, found 2147483648/],
+  ["kerashub-formats/preset_legacy", "vocabulary_size", 1e308, /config\.vocabulary_size.*expected an integer.*found 1e\+308/],
+  ["kerashub-formats/preset_legacy", "vocabulary_size", -5, /found -5/],
+  ["kerashub-formats/preset_legacy", "hidden_dim", 2e9, /weights-shape/],
+  ["kerashub-formats/preset_legacy", "num_layers", 2 ** 31, /from 0 to 10000.*found 2147483648/],
+  ["kerashub-formats/preset_legacy", "num_layers", 10_000, /too-large|weights-missing/],
+  ["kerashub-formats/preset_legacy", "max_sequence_length", 2e9, /weights-shape/],
+  ["huggingface/xlm_roberta_masked_lm", "vocab_size", 2e9, /weights-shape.*2000000000/],
+  ["huggingface/xlm_roberta_masked_lm", "vocab_size", 1e308, /1e\+308/],
+  ["huggingface/xlm_roberta_masked_lm", "hidden_size", 2 ** 31 - 4, /shape|expression/],
+  ["huggingface/xlm_roberta_masked_lm", "num_hidden_layers", 2e9, /2000000000/],
+  ["huggingface/xlm_roberta_masked_lm", "max_position_embeddings", 2e9, /weights-shape/],
+];
+
+describe("an absurd size in a preset's configuration is refused before anything of that size is made", () => {
+  for (const [preset, key, value, ...expected] of ABSURD) {
+    it(`${preset}: ${key} ${value}`, async () => {
+      const directory = copyOf(preset);
       const path = join(directory, "config.json");
       const config = JSON.parse(fs.readFileSync(path, "utf8"));
-      config.config[key] = value;
+      (config.config ?? config)[key] = value;
       fs.writeFileSync(path, JSON.stringify(config));
+      const before = process.memoryUsage().rss;
       await assert.rejects(loadMaskedLM(directory), (error) => {
         assert.ok(error instanceof OnnxHubError, String(error));
         for (const pattern of expected) assert.match(`${error.code}: ${error.message}`, pattern);
         return true;
       });
+      boundedMemory(before, 512 * 2 ** 20);
     });
   }
+
+  it("of a fresh model too", async () => {
+    const { num_layers, num_heads, hidden_dim, intermediate_dim } = CONFIG;
+    const sizes = { vocabulary_size: 2e9, num_layers, num_heads, hidden_dim, intermediate_dim };
+    const model = await models.fromSpec("xlm_roberta", { config: sizes });
+    await assert.rejects(
+      async () => await model.getWeights(),
+      (error) => error instanceof OnnxHubError && error.code === "model/weight-size" && /\[2000000000, 8\]/.test(error.message),
+    );
+    await model.dispose();
+  });
 });
