@@ -4,6 +4,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { nearest, OnnxHubError } from "../errors.ts";
 import type { Backbone } from "../models/backbone.ts";
+import { parseSize } from "../models/shard_size.ts";
 import type { Task } from "../models/task.ts";
 import { command, PRESET } from "./command.ts";
 import { openModel, taskOption } from "./preset_model.ts";
@@ -15,15 +16,32 @@ type DType = "float32" | "float16";
 /** A format: the dtypes that it can be written in, and the writing. */
 interface Format {
   readonly dtypes: readonly DType[];
-  write(model: Backbone | Task, directory: string, dtype: DType): Promise<void>;
+  /** Whether weights can be spread over files. */
+  readonly shards: boolean;
+  write(model: Backbone | Task, directory: string, options: Writing): Promise<void>;
+}
+
+/** How to write. */
+interface Writing {
+  readonly dtype: DType;
+  readonly maxShardSize?: string;
 }
 
 const FORMATS: Readonly<Record<string, Format>> = {
-  kerashub: { dtypes: ["float32"], write: (model, directory) => model.saveToPreset(directory) },
-  huggingface: { dtypes: ["float32", "float16"], write: (model, directory, dtype) => model.saveToHuggingFace(directory, { dtype }) },
+  kerashub: {
+    dtypes: ["float32"],
+    shards: true,
+    write: (model, directory, { maxShardSize }) => model.saveToPreset(directory, { maxShardSize }),
+  },
+  huggingface: {
+    dtypes: ["float32", "float16"],
+    shards: true,
+    write: (model, directory, options) => model.saveToHuggingFace(directory, options),
+  },
   onnx: {
     dtypes: ["float32", "float16"],
-    write(model, directory, dtype) {
+    shards: false,
+    write(model, directory, { dtype }) {
       if ("exportOnnx" in model) return model.exportOnnx(directory, { dtype });
       throw new OnnxHubError("cli/missing-option", "--format onnx needs a task: a backbone alone is no pipeline", {
         remedy: "Say which head to put on it: --task NAME.",
@@ -48,14 +66,20 @@ export const exportPreset = command({
     format: { type: "string", value: "NAME", required: true, about: Object.keys(FORMATS).join(", ") },
     task: taskOption,
     dtype: { type: "string", value: "NAME", about: "float32 (default) or, for huggingface and onnx, float16" },
+    "max-shard-size": {
+      type: "string",
+      value: "SIZE",
+      about: "The most that one file of weights may hold: default 10GiB for kerashub, 5GB for huggingface",
+    },
     out: { type: "string", value: "OUT", required: true, about: "The directory to write" },
   },
-  async run([preset], { format, task, dtype = "float32", out }, console) {
-    const { dtypes, write } = FORMATS[oneOf("format", format, Object.keys(FORMATS))];
+  async run([preset], { format, task, dtype = "float32", "max-shard-size": maxShardSize, out }, console) {
+    const { dtypes, shards, write } = FORMATS[oneOf("format", format, Object.keys(FORMATS))];
     const chosen = oneOf("dtype", dtype, dtypes, ` of --format ${format}`);
+    if (maxShardSize !== undefined) checkSize(maxShardSize, format, shards);
     const model = await openModel(preset, task, { loadWeights: true });
     try {
-      await write(model, out, chosen);
+      await write(model, out, { dtype: chosen, maxShardSize });
     } finally {
       await model.dispose();
     }
@@ -64,6 +88,19 @@ export const exportPreset = command({
     return 0;
   },
 });
+
+/** Text with a unit only: a bare number would be gigabytes to KerasHub and bytes to transformers. */
+function checkSize(size: string, format: string, shards: boolean): void {
+  if (!shards) {
+    throw new OnnxHubError("cli/option-value", `--format ${format} takes no --max-shard-size`, {
+      expected: "kerashub or huggingface, which can spread weights over files",
+    });
+  }
+  if (parseSize(size) >= 1) return;
+  throw new OnnxHubError("cli/option-value", `--max-shard-size ${size} is no size of a file`, {
+    expected: "a number and its unit, such as 5GB or 200MiB",
+  });
+}
 
 const COLUMNS = [{ heading: "File", align: "left" }, { heading: "Size", align: "right" }] as const;
 

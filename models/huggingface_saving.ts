@@ -14,6 +14,7 @@ import { huggingFaceFiles } from "../text/huggingface.ts";
 import type { Backbone } from "./backbone.ts";
 import { assertBuiltIn } from "./built_in.ts";
 import { checkOptions } from "./options.ts";
+import { sizeInBytes } from "./shard_size.ts";
 import type { Task } from "./task.ts";
 import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
 
@@ -57,7 +58,7 @@ async function save(parts: Parts, directory: string, options: HuggingFaceSaveOpt
       found: String(dtype),
     });
   }
-  const limit = bytesOf(maxShardSize);
+  const limit = sizeInBytes("saveToHuggingFace.maxShardSize", maxShardSize, "bytes");
   const { model, backbone, task } = parts;
   const config = configOf(parts, dtype);
   const tokenizer = tokenizerFilesOf(parts, config);
@@ -83,19 +84,6 @@ function tokenizerFilesOf({ model, tokenizer }: Parts, config: JsonObject): Read
   return huggingFaceFiles(tokenizer.text, tokenizerOf(tokenizer.spec), {
     modelMaxLength: limits.sequence ?? Number(config.max_position_embeddings),
     tokenizerClass: checkpoints.huggingface!.tokenizer_class,
-  });
-}
-
-const UNITS: Readonly<Record<string, number>> = { KB: 1e3, MB: 1e6, GB: 1e9, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30 };
-
-function bytesOf(size: number | string): number {
-  const match = /^([0-9]+(?:\.[0-9]+)?)\s*([KMG]I?B)$/i.exec(String(size));
-  const bytes = typeof size === "number" ? size : match ? Number(match[1]) * UNITS[match[2].toUpperCase()] : NaN;
-  if (bytes >= 1 && Number.isFinite(bytes)) return Math.floor(bytes);
-  throw new OnnxHubError("model/option", "No size of a file", {
-    path: "saveToHuggingFace.maxShardSize",
-    expected: 'a number of bytes of at least 1, or text such as "5GB"',
-    found: String(size),
   });
 }
 

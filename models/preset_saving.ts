@@ -15,19 +15,40 @@ import {
   typedConfig,
 } from "../presets/kerashub/config.ts";
 import { PRESET_FILES, savePresetDirectory, writePresetJson } from "../presets/kerashub/directory.ts";
+import { weightBytes } from "../presets/kerashub/sharded_writing.ts";
 import { WordPieceTokenizer } from "../text/wordpiece.ts";
 import type { Backbone } from "./backbone.ts";
 import { assertBuiltIn } from "./built_in.ts";
 import { checkOptions } from "./options.ts";
 import type { Preprocessor } from "./preprocessor.ts";
+import { sizeInBytes } from "./shard_size.ts";
 import type { Task } from "./task.ts";
 import { type Tokenizer, tokenizerOf } from "./tokenizer.ts";
-import { kerasCheckpoint, writeFrom, writeTaskWeights } from "./weight_files.ts";
+import { kerasCheckpoint, writeFrom, writeShardsFrom, writeTaskWeights } from "./weight_files.ts";
 
 /** What `saveToPreset` takes. */
 export interface SaveOptions {
   /** The date that goes into metadata.json; default now. */
   date?: Date;
+  /**
+   * The most that one file of the backbone's weights may hold, as KerasHub's `max_shard_size`: in gigabytes of 2^30 bytes, or text with its unit (`"5GB"`,
+   * `"200MiB"`). Weights that are more go into several files, which takes KerasHub 0.21. `null`: never. Default 10.
+   */
+  maxShardSize?: number | string | null;
+}
+
+/** The options' values. */
+interface Settings {
+  readonly date: Date;
+  /** In bytes. */
+  readonly maximumShard: number;
+}
+
+function settingsOf(options: SaveOptions): Settings {
+  checkOptions("saveToPreset", options, ["date", "maxShardSize"]);
+  const { date = new Date(), maxShardSize = 10 } = options;
+  const maximumShard = maxShardSize === null ? Infinity : sizeInBytes("saveToPreset.maxShardSize", maxShardSize, "gigabytes");
+  return { date, maximumShard };
 }
 
 /** KerasHub's arguments of each tokenizer, as its config has them. */
@@ -59,15 +80,16 @@ function configObject(backbone: Backbone): KerasObject {
   return backboneObject(kerasCheckpoint(backbone).backbone, backbone.name, typedConfig(backbone.expanded.config));
 }
 
-async function writeBackbone(directory: string, backbone: Backbone, date: Date): Promise<void> {
+async function writeBackbone(directory: string, backbone: Backbone, { date, maximumShard }: Settings): Promise<void> {
   const config = configObject(backbone);
   writePresetJson(directory, PRESET_FILES.config, config);
   const { tasks: own = {}, other_tasks = [] } = backbone.spec.source.checkpoints!.kerashub!;
   const tasks = [...Object.keys(own).map((task) => TASK_NAMES[task] ?? task), ...other_tasks];
   writePresetJson(directory, PRESET_FILES.metadata, presetMetadata(backbone.countParams(), tasks, date));
-  await writeFrom(backbone, join(directory, PRESET_FILES.weights), kerasCheckpoint(backbone).groups, backbone.weights, {
-    root: backbone.name,
-  });
+  const { groups } = kerasCheckpoint(backbone);
+  if (weightBytes(backbone.weights) > maximumShard) {
+    await writeShardsFrom(backbone, join(directory, PRESET_FILES.shardedWeights), maximumShard);
+  } else await writeFrom(backbone, join(directory, PRESET_FILES.weights), groups, backbone.weights, { root: backbone.name });
 }
 
 /** KerasHub's names of the tasks. */
@@ -75,12 +97,8 @@ const TASK_NAMES: Readonly<Record<string, string>> = { masked_lm: "MaskedLM", te
 
 /** See `Backbone.saveToPreset`. */
 export async function saveBackbone(backbone: Backbone, directory: string, options: SaveOptions): Promise<void> {
-  checkOptions("saveToPreset", options, ["date"]);
-  await savePresetDirectory(
-    directory,
-    { weights: true, task: false },
-    (temporary) => writeBackbone(temporary, backbone, options.date ?? new Date()),
-  );
+  const settings = settingsOf(options);
+  await savePresetDirectory(directory, { weights: true, task: false }, (temporary) => writeBackbone(temporary, backbone, settings));
 }
 
 function tokenizerConfig(tokenizer: Tokenizer): KerasObject {
@@ -133,7 +151,7 @@ export async function savePreprocessor(preprocessor: Preprocessor, directory: st
 
 /** See `Task.saveToPreset`. */
 export async function saveTask(task: Task, directory: string, options: SaveOptions): Promise<void> {
-  checkOptions("saveToPreset", options, ["date"]);
+  const settings = settingsOf(options);
   const { backbone, preprocessor } = task;
   const head = task.expanded.head!;
   const type = kerasCheckpoint(task).tasks[head.task];
@@ -145,7 +163,7 @@ export async function saveTask(task: Task, directory: string, options: SaveOptio
   const parts = { backbone: configObject(backbone), preprocessor: preprocessor && preprocessorConfig(preprocessor) };
   const object = taskObject(type, task.name, parts, typedConfig(head.config));
   await savePresetDirectory(directory, { weights: true, task: true }, async (temporary) => {
-    await writeBackbone(temporary, backbone, options.date ?? new Date());
+    await writeBackbone(temporary, backbone, settings);
     writePresetJson(temporary, PRESET_FILES.task, object);
     if (task.weights.some(({ part }) => part === "head")) await writeTaskWeights(task, join(temporary, PRESET_FILES.taskWeights));
     if (preprocessor) writePreprocessor(temporary, preprocessor);

@@ -2,6 +2,7 @@
 
 import { OnnxHubError } from "../errors.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
+import { writeShardedKerasWeights } from "../presets/kerashub/sharded_writing.ts";
 import {
   type KerasCheckpoint,
   type KerasVariable,
@@ -52,6 +53,12 @@ export async function writeFrom(
   options: WriteWeightsOptions & { readonly root: string },
 ): Promise<void> {
   await writeKerasWeights(path, named(groups, options.root), weights, ({ path }) => model.parameters.get(path), options);
+}
+
+/** Writes a backbone's weights as Keras' shards: see `writeShardedKerasWeights`. */
+export async function writeShardsFrom(backbone: Backbone, path: string, maximumBytes: number): Promise<void> {
+  const groups = named(kerasCheckpoint(backbone).groups, backbone.name);
+  await writeShardedKerasWeights(path, groups, backbone.weights, ({ path }) => backbone.parameters.get(path), maximumBytes);
 }
 
 /** The optimizer's variables as Keras stores them: all once training has begun, iterations and learning rate before. */

@@ -163,6 +163,26 @@ function checkVariable(path: string, weight: NamedShape, variable: StoredVariabl
   }
 }
 
+/**
+ * Weights by name, to write those of a table.
+ *
+ * Throws "preset/weights-unmapped" for a weight that the table lacks, "preset/weights-missing" for one in the table that there is none of.
+ */
+export function weightsByPath<W extends NamedShape>(
+  path: string,
+  groups: readonly ExpandedKerasGroup[],
+  weights: readonly W[],
+): ReadonlyMap<string, W> {
+  checkMapped(path, groups, weights);
+  const byPath = new Map(weights.map((weight) => [weight.path, weight]));
+  const absent = groups.flatMap(({ vars }) => vars).filter((name) => !byPath.has(name));
+  if (absent.length === 0) return byPath;
+  throw new OnnxHubError("preset/weights-missing", "The model lacks weights that KerasHub's format has", {
+    path,
+    expected: enumerate(absent),
+  });
+}
+
 /** A variable that is not a weight: the optimizer's iterations (an int), learning rate (a float), slots. */
 export interface KerasVariable {
   readonly shape: readonly number[];
@@ -181,7 +201,7 @@ export interface WriteWeightsOptions {
  * Writes a `*.weights.h5` as Keras does: every group of the table with its `name`, those without weights too. `data` gives a weight's values when its turn
  * comes, so that only one need be in memory. Not atomic: see `writeFileAtomic`.
  *
- * Throws "preset/weights-unmapped" for a weight that the table lacks, "preset/weights-missing" for one in the table that there is none of.
+ * Throws what `weightsByPath` throws.
  */
 export async function writeKerasWeights<W extends NamedShape>(
   path: string,
@@ -190,15 +210,7 @@ export async function writeKerasWeights<W extends NamedShape>(
   data: (weight: W) => Float32Array | Promise<Float32Array>,
   options: WriteWeightsOptions = {},
 ): Promise<void> {
-  checkMapped(path, groups, weights);
-  const byPath = new Map(weights.map((weight) => [weight.path, weight]));
-  const absent = groups.flatMap(({ vars }) => vars).filter((name) => !byPath.has(name));
-  if (absent.length > 0) {
-    throw new OnnxHubError("preset/weights-missing", "The model lacks weights that KerasHub's format has", {
-      path,
-      expected: enumerate(absent),
-    });
-  }
+  const byPath = weightsByPath(path, groups, weights);
   const file = await createHdf5(path);
   try {
     for (const { group, name, vars } of groups) {
