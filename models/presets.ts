@@ -116,13 +116,25 @@ export async function loadBackbone(architecture: string | null, preset: string, 
 }
 
 /** The preset's backbone; of the options those in `keys` override its hyperparameters. */
-function makeBackbone({ backbone, classes }: OpenedPreset, options: { name?: string }, keys: readonly string[]): Backbone {
-  return new classes.backbone({
-    ...camel(backbone.config),
-    ...overrides(options, keys),
-    ...overrides(options, BACKBONE_NAMES),
-    name: options.name ?? backbone.name,
-  });
+function makeBackbone({ source, backbone, classes }: OpenedPreset, options: { name?: string }, keys: readonly string[]): Backbone {
+  return within(source, () =>
+    new classes.backbone({
+      ...camel(backbone.config),
+      ...overrides(options, keys),
+      ...overrides(options, BACKBONE_NAMES),
+      name: options.name ?? backbone.name,
+    }));
+}
+
+/** What is wrong with values that a preset has says which preset: what refuses them knows the class and the spec alone. */
+function within<T>({ name }: OpenedPreset["source"], make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof OnnxHubError) || error.path?.includes(name)) throw error;
+    const { code, what, path, expected, found, remedy } = error;
+    throw new OnnxHubError(code, what, { path: path ? `${name}: ${path}` : name, expected, found, remedy, cause: error });
+  }
 }
 
 function checkOverrides(options: object, own: readonly string[], configKeys: readonly string[]): void {
@@ -163,15 +175,16 @@ export async function loadTask(task: string, architecture: string | null, preset
   const preprocessor = options.preprocessor !== undefined
     ? options.preprocessor
     : await makePreprocessor(opened, task, { seed: options.seed });
-  const model = new own.task({
-    ...camel(saved?.config ?? {}),
-    ...given,
-    backbone,
-    preprocessor,
-    name: options.name ?? saved?.name,
-    compile: options.compile,
-    seed: options.seed,
-  });
+  const model = within(opened.source, () =>
+    new own.task({
+      ...camel(saved?.config ?? {}),
+      ...given,
+      backbone,
+      preprocessor,
+      name: options.name ?? saved?.name,
+      compile: options.compile,
+      seed: options.seed,
+    }));
   if (options.loadWeights ?? true) {
     await opened.readBackbone(backbone, model);
     // As with KerasHub, giving what has no default (a number of classes) asks for a fresh head.
@@ -192,7 +205,7 @@ async function makePreprocessor(opened: OpenedPreset, task: string, options: obj
   const tokenizer = type && await opened.tokenizer();
   if (!type || !tokenizer) return null;
   const saved = await opened.preprocessor(task);
-  return new type({ ...camel(saved?.config ?? {}), ...options, tokenizer, name: saved?.name });
+  return within(opened.source, () => new type({ ...camel(saved?.config ?? {}), ...options, tokenizer, name: saved?.name }));
 }
 
 /** See `Tokenizer.fromPreset`. */

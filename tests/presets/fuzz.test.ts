@@ -83,7 +83,7 @@ async function fuzzPreset(
       const draws = new Draws(preset, name, i);
       const swapped = json !== undefined && draws.below(3) > 0;
       fs.writeFileSync(path, swapped ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
-      await loadOrRefuse(outcome, `${preset}/${name}, mutation ${i}`, "", () => load(directory));
+      await loadOrRefuse(outcome, `${preset}/${name}, mutation ${i}`, directory, () => load(directory));
     }
     fs.writeFileSync(path, original);
   }
