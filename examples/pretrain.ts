@@ -28,6 +28,8 @@ export const SETTINGS = {
   epochs: 10,
   batchSize: 12,
   learningRate: 4e-3,
+  /** Keras' progress bar. */
+  verbose: 1 as 0 | 1 | 2,
   model: { numLayers: 2, numHeads: 4, hiddenDim: 64, intermediateDim: 128, dropout: 0 },
   directory: fileURLToPath(new URL("out/xlm_roberta_declaration", import.meta.url)),
 };
@@ -43,8 +45,8 @@ export interface Pretrained {
   same: boolean;
 }
 
-/** Trains, fills masks, saves, loads, fills masks again; prints all of it. */
-export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
+/** Trains, fills masks, saves, loads, fills masks again; shows all of it. */
+export async function pretrain(settings: typeof SETTINGS, print: (text: string) => void = console.log): Promise<Pretrained> {
   const { languages, sequenceLength, passes, epochs, batchSize, learningRate, directory } = settings;
 
   // Every twelfth paragraph is for validation.
@@ -53,7 +55,7 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
   const text = paragraphs.filter((_, i) => i % 12 !== 5);
   const repeat = (texts: string[]) => Array.from({ length: passes }, () => texts).flat();
   const x = repeat(text);
-  console.log(`${text.length} paragraphs to learn from and ${held.length} to validate on, in ${languages.length} languages\n`);
+  print(`${text.length} paragraphs to learn from and ${held.length} to validate on, in ${languages.length} languages\n`);
 
   const tokenizer = new models.XLMRobertaTokenizer({ proto: fileURLToPath(new URL("data/udhr-8k.spm", import.meta.url)) });
   const maskedLM = new models.XLMRobertaMaskedLM({
@@ -66,7 +68,7 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
       threads: 1, // Matrices this small are not worth sharing out.
     }),
   });
-  maskedLM.summary();
+  print(maskedLM.summary({ print: false }));
 
   const steps = epochs * Math.ceil(x.length / batchSize);
   const schedule = new optimizers.schedules.CosineDecay({
@@ -77,9 +79,9 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
     alpha: 0.05,
   });
   maskedLM.compile({ optimizer: new optimizers.Adam({ learningRate: schedule, beta2: 0.95 }) });
-  const { history } = await maskedLM.fit({ x, validationData: repeat(held), batchSize, epochs });
-  const [loss, valLoss] = [history.loss, history.val_loss] as number[][];
-  console.log(`\n${textPlot([{ name: "loss", values: loss }, { name: "validation loss", values: valLoss }])}\n`);
+  const { history } = await maskedLM.fit({ x, validationData: repeat(held), batchSize, epochs, verbose: settings.verbose });
+  const { loss, val_loss: valLoss } = history;
+  print(`\n${textPlot([{ name: "loss", values: loss }, { name: "validation loss", values: valLoss }])}\n`);
 
   const sentences = settings.sentences.map(([sentence]) => sentence);
   const answers = await maskedLM.fillMask(sentences, { topK: 3 });
@@ -88,17 +90,17 @@ export async function pretrain(settings: typeof SETTINGS): Promise<Pretrained> {
     const word = settings.sentences[i][1];
     const found = best[0].token === `▁${word}`;
     if (found) right++;
-    console.log(`${found ? "✓" : "✗"} ${sentences[i]}`);
-    console.log(`    ${best.map(({ token, score }) => `${token} ${(100 * score).toFixed(1)}%`).join("   ")}`);
+    print(`${found ? "✓" : "✗"} ${sentences[i]}`);
+    print(`    ${best.map(({ token, score }) => `${token} ${(100 * score).toFixed(1)}%`).join("   ")}`);
   });
-  console.log(`${right} of ${sentences.length} right`);
+  print(`${right} of ${sentences.length} right`);
 
   await maskedLM.saveToPreset(directory);
   await maskedLM.dispose();
   const loaded = await models.MaskedLM.fromPreset(directory);
   const same = JSON.stringify(await loaded.fillMask(sentences, { topK: 3 })) === JSON.stringify(answers);
   await loaded.dispose();
-  console.log(
+  print(
     `\nSaved in ${relative(process.cwd(), directory)}\nLoaded again, it gives ${same ? "the same answers, to the bit" : "OTHER answers"}.`,
   );
   return { loss, valLoss, right, same };

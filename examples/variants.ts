@@ -56,86 +56,109 @@ export interface Result {
   valLoss: number[];
 }
 
-/** Explains, trains and compares the variants; prints all of it, writes the chart, gives the variants from best to worst. */
-export async function compare(settings: typeof SETTINGS): Promise<Result[]> {
-  const { grid, languages, sequenceLength, maskRate, batchSize, passes, epochs, learningRate, chart } = settings;
+/** What is printed goes here. */
+type Print = (text: string) => void;
+
+/** Explains, trains and compares the variants, writes the chart; gives the variants from best to worst. */
+export async function compare(settings: typeof SETTINGS, print: Print = console.log): Promise<Result[]> {
+  const { grid, languages, sequenceLength, batchSize, passes, epochs, chart } = settings;
+
+  // Every sixth paragraph is for validation.
   const paragraphs = (await declaration(languages)).flatMap(({ paragraphs }) => paragraphs);
-  const held = paragraphs.filter((_, i) => i % 6 === 5);
-  const text = paragraphs.filter((_, i) => i % 6 !== 5);
   const repeat = (texts: string[]) => Array.from({ length: passes }, () => texts).flat();
-  const x = repeat(text);
-  const steps = epochs * Math.ceil(x.length / batchSize);
-  const tokens = steps * batchSize * sequenceLength;
+  const data = { x: repeat(paragraphs.filter((_, i) => i % 6 !== 5)), validationData: repeat(paragraphs.filter((_, i) => i % 6 === 5)) };
+  const tokens = epochs * Math.ceil(data.x.length / batchSize) * batchSize * sequenceLength;
 
   const tokenizer = new models.XLMRobertaTokenizer({ proto: fileURLToPath(new URL("data/udhr-8k.spm", import.meta.url)) });
   const base = spec.derive(await spec.load("xlm_roberta"), {
     config: { vocabulary_size: tokenizer.vocabularySize, max_sequence_length: sequenceLength, dropout: 0 },
   });
-  const masks = Math.ceil(sequenceLength * maskRate);
-  const sizes = { batch: batchSize, sequence: sequenceLength, masks };
-  const list = spec.variants(base, grid).map(({ name, spec: variant }) => ({
-    name,
-    variant,
-    cost: codegen.explain(spec.expand(variant, { task: "masked_lm" }), { sizes }),
-  }));
-  const width = Math.max(...list.map(({ name }) => name.length));
+  const variants = spec.variants(base, grid);
+  const width = Math.max(...variants.map(({ name }) => name.length));
 
-  console.log(`${list.length} variants of ${base.source.name}; a step is ${batchSize} × ${sequenceLength} tokens\n`);
-  console.log(`${"variant".padEnd(width)}  parameters  MFLOP/step  training memory`);
-  for (const { name, cost } of list) {
-    const flops = ((cost.flops.training ?? 0) / 1e6).toFixed(0).padStart(10);
-    const memory = `${((cost.memory.training ?? 0) / 2 ** 20).toFixed(1)} MiB`.padStart(15);
-    console.log(`${name.padEnd(width)}  ${cost.parameters.toLocaleString("en-US").padStart(10)}  ${flops}  ${memory}`);
-  }
+  print(`${variants.length} variants of ${base.source.name}; a step is ${batchSize} × ${sequenceLength} tokens\n`);
+  print(`${"variant".padEnd(width)}  parameters  MFLOP/step  training memory`);
+  for (const { name, spec: variant } of variants) print(`${name.padEnd(width)}  ${costOf(variant, settings)}`);
 
-  console.log(`\nTraining each on ${tokens.toLocaleString("en-US")} tokens`);
+  print(`\nTraining each on ${tokens.toLocaleString("en-US")} tokens`);
   const results: Result[] = [];
-  for (const { name, variant, cost } of list) {
-    const model = await models.fromSpec(variant, {
-      task: "masked_lm",
-      tokenizer,
-      preprocessor: { sequenceLength, maskSelectionRate: maskRate, maskSelectionLength: masks },
-      seed: 1,
-      threads: 1, // Matrices this small are not worth sharing out.
-    });
-    const schedule = new optimizers.schedules.CosineDecay({
-      initialLearningRate: 0,
-      warmupTarget: learningRate,
-      warmupSteps: Math.round(steps * 0.1),
-      decaySteps: Math.round(steps * 0.9),
-      alpha: 0.05,
-    });
-    model.compile({ optimizer: new optimizers.Adam({ learningRate: schedule, beta2: 0.95 }) });
+  for (const { name, spec: variant } of variants) {
     const began = performance.now();
-    const { history } = await model.fit({ x, validationData: repeat(held), batchSize, epochs, verbose: 0 });
-    await model.dispose();
-    await model.backbone.dispose();
-    const [loss, valLoss] = [history.loss, history.val_loss] as number[][];
-    results.push({ name, parameters: cost.parameters, loss, valLoss });
+    const result = { name, ...await train(variant, tokenizer, data, settings) };
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.log(`${name.padEnd(width)}  ${loss[0].toFixed(2)} → ${loss[epochs - 1].toFixed(2)}  ${seconds.padStart(5)} s`);
+    print(`${name.padEnd(width)}  ${result.loss[0].toFixed(2)} → ${result.loss[epochs - 1].toFixed(2)}  ${seconds.padStart(5)} s`);
+    results.push(result);
   }
 
   results.sort((a, b) => a.valLoss[epochs - 1] - b.valLoss[epochs - 1]);
-  const all = results.flatMap(({ valLoss }) => valLoss);
-  console.log(`\n   ${"by validation loss".padEnd(width)}  ${"curve".padEnd(epochs)}  validation  training`);
-  results.forEach(({ name, loss, valLoss }, i) => {
-    const curve = sparkline(valLoss, Math.min(...all), Math.max(...all));
-    const last = [valLoss, loss].map((values) => values[epochs - 1].toFixed(3));
-    console.log(`${i + 1}. ${name.padEnd(width)}  ${curve.padEnd(5)}  ${last[0].padStart(10)}  ${last[1].padStart(8)}`);
-  });
-
-  const lines = results.map(({ name, valLoss }) => ({
-    name,
-    points: valLoss.map((y, epoch) => [(epoch + 1) * tokens / epochs, y] as const),
-  }));
+  printRanking(results, width, print);
+  const lines = results.map(({ name, valLoss }) => ({ name, points: valLoss.map((y, i) => [(i + 1) * tokens / epochs, y] as const) }));
   await mkdir(dirname(chart), { recursive: true });
-  await writeFile(
-    chart,
-    lineChart(lines, { title: `${base.source.name}: ${list.length} variants`, x: "tokens seen", y: "validation loss" }),
-  );
-  console.log(`\nChart: ${relative(process.cwd(), chart)}`);
+  const title = `${base.source.name}: ${variants.length} variants`;
+  await writeFile(chart, lineChart(lines, { title, x: "tokens seen", y: "validation loss" }));
+  print(`\nChart: ${relative(process.cwd(), chart)}`);
   return results;
+}
+
+/** The most tokens of a row that are masked. */
+function masksOf({ sequenceLength, maskRate }: typeof SETTINGS): number {
+  return Math.ceil(sequenceLength * maskRate);
+}
+
+/** What a variant costs, found out without running it. */
+function costOf(variant: spec.Spec, settings: typeof SETTINGS): string {
+  const sizes = { batch: settings.batchSize, sequence: settings.sequenceLength, masks: masksOf(settings) };
+  const { parameters, flops, memory } = codegen.explain(spec.expand(variant, { task: "masked_lm" }), { sizes });
+  return [
+    parameters.toLocaleString("en-US").padStart(10),
+    (flops.training! / 1e6).toFixed(0).padStart(10),
+    `${(memory.training! / 2 ** 20).toFixed(1)} MiB`.padStart(15),
+  ].join("  ");
+}
+
+/** Trains a variant from scratch: the same texts, masks and schedule for each. */
+async function train(
+  variant: spec.Spec,
+  tokenizer: models.Tokenizer,
+  data: { x: string[]; validationData: string[] },
+  settings: typeof SETTINGS,
+): Promise<Omit<Result, "name">> {
+  const { sequenceLength, maskRate, batchSize, epochs, learningRate } = settings;
+  const model = await models.fromSpec(variant, {
+    task: "masked_lm",
+    tokenizer,
+    preprocessor: { sequenceLength, maskSelectionRate: maskRate, maskSelectionLength: masksOf(settings) },
+    seed: 1,
+    threads: 1, // Matrices this small are not worth sharing out.
+  });
+  const steps = epochs * Math.ceil(data.x.length / batchSize);
+  const schedule = new optimizers.schedules.CosineDecay({
+    initialLearningRate: 0,
+    warmupTarget: learningRate,
+    warmupSteps: Math.round(steps * 0.1),
+    decaySteps: Math.round(steps * 0.9),
+    alpha: 0.05,
+  });
+  model.compile({ optimizer: new optimizers.Adam({ learningRate: schedule, beta2: 0.95 }) });
+  const { history } = await model.fit({ ...data, batchSize, epochs, verbose: 0 });
+  const parameters = model.countParams();
+  await model.dispose();
+  await model.backbone.dispose();
+  const { loss, val_loss: valLoss } = history;
+  return { parameters, loss, valLoss };
+}
+
+/** The results in their order, with curves on one scale. */
+function printRanking(results: readonly Result[], width: number, print: Print): void {
+  const all = results.flatMap(({ valLoss }) => valLoss);
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const curve = (values: string) => values.padEnd(Math.max("curve".length, results[0].valLoss.length));
+  print(`\n   ${"by validation loss".padEnd(width)}  ${curve("curve")}  validation  training`);
+  results.forEach(({ name, loss, valLoss }, i) => {
+    const [validation, training] = [valLoss, loss].map((values) => values[values.length - 1].toFixed(3));
+    const bars = curve(sparkline(valLoss, low, high));
+    print(`${i + 1}. ${name.padEnd(width)}  ${bars}  ${validation.padStart(10)}  ${training.padStart(8)}`);
+  });
 }
 
 if (import.meta.main) await compare(SETTINGS);

@@ -24,7 +24,9 @@ describe("examples/variants.ts", () => {
   it("trains every variant, ranks them and draws their curves", async () => {
     const chart = join(directory, "out", "variants.svg");
     const small = { config: { num_layers: 1, hidden_dim: 8, num_heads: 2, intermediate_dim: 8 } };
-    const results = await compare({ ...SETTINGS, grid: { ...GRID, size: { small } }, languages: ["en"], passes: 1, epochs: 2, chart });
+    const printed: string[] = [];
+    const settings = { ...SETTINGS, grid: { ...GRID, size: { small } }, languages: ["en"], passes: 1, epochs: 2, chart };
+    const results = await compare(settings, (text) => printed.push(text));
     assert.deepEqual(
       results.map(({ name }) => name).sort(),
       ["plain", "pre-norm", "rms+silu", "tied"].map((layer) => `size=small, layer=${layer}`),
@@ -36,6 +38,7 @@ describe("examples/variants.ts", () => {
     }
     const last = results.map(({ valLoss }) => valLoss[1]);
     assert.deepEqual(last, last.toSorted((a, b) => a - b));
+    for (const [i, { name }] of results.entries()) assert.ok(printed.some((line) => line.startsWith(`${i + 1}. ${name} `)), name);
     const svg = readFileSync(chart, "utf8");
     for (const { name } of results) assert.ok(svg.includes(`>${name}</text>`), name);
   });
