@@ -24,7 +24,7 @@ describe("help", () => {
       summary: ["--task", "--help"],
       presets: ["--architecture", "--task", "--search", "--json", "--help"],
       download: ["--help"],
-      export: ["--format", "--task", "--dtype", "--out", "--help"],
+      export: ["--format", "--task", "--dtype", "--max-shard-size", "--out", "--help"],
     };
     const permissions: Readonly<Record<string, RegExp>> = {
       "fill-mask": /deno run --allow-read=DIR,node_modules cli\.ts/,
