@@ -33,7 +33,7 @@ export function weightBytes(weights: readonly NamedShape[]): number {
 
 /**
  * Writes the index `path` (`model.weights.json`) and its shards beside it (`model_00000.weights.h5`, …) as Keras' `save_weights(path, max_shard_size)`
- * does: in its order, a new shard where the next weight would bring the one before over `maximumBytes`, even amid a group. `data` gives a
+ * does: in the order of a model's layers, a new shard where the next weight would bring the one before over `maximumBytes`, even amid a group. `data` gives a
  * weight's values when its turn comes, so that only one need be in memory. Not atomic: see `writeDirectoryAtomic`.
  *
  * Throws "preset/shard-size" for weights that are larger than a shard, and what `weightsByPath` throws; nothing is written then.
@@ -87,7 +87,7 @@ function split<W extends NamedShape>(
   const begin = (): void => void shards.push({ file: `${base}_${String(shards.length).padStart(5, "0")}.weights.h5`, parts: [] });
   begin();
   let filled = 0;
-  for (const { group, name, vars } of walked(groups)) {
+  for (const { group, name, vars } of walked(groups, byPath.keys())) {
     const place = group === "" ? "vars" : `${group}/vars`;
     let part: ShardPart<W> = { place, name, variables: [] };
     shards.at(-1)!.parts.push(part);
@@ -106,23 +106,50 @@ function split<W extends NamedShape>(
   return shards;
 }
 
+/** A place in a model: its group in the table, and the places in it. */
+interface Place {
+  readonly entries: ExpandedKerasGroup[];
+  readonly parts: Map<string, Place>;
+  /** The number of the first weight in it; Infinity without one. */
+  first: number;
+}
+
 /**
- * Groups in the order in which Keras walks a model: a layer before its parts, `layers` first among them, then the others by name with the private
- * ones last; the layers of a list in the list's order, which is the table's.
+ * Groups in the order in which Keras walks a model: a layer before its parts; of these `layers` first, then by name, the private ones last. The layers
+ * of a list are in the model's order, which is that of its weights; a layer without any follows the one before it in the table.
  */
-function walked(groups: readonly ExpandedKerasGroup[]): ExpandedKerasGroup[] {
+function walked(groups: readonly ExpandedKerasGroup[], weights: Iterable<string>): ExpandedKerasGroup[] {
+  const numbers = new Map([...weights].map((path, i) => [path, i]));
+  const root: Place = { entries: [], parts: new Map(), first: Infinity };
+  for (const entry of groups) {
+    const first = Math.min(...entry.vars.map((path) => numbers.get(path)!));
+    let at = root;
+    for (const name of entry.group === "" ? [] : entry.group.split("/")) {
+      let part = at.parts.get(name);
+      if (!part) at.parts.set(name, part = { entries: [], parts: new Map(), first: Infinity });
+      part.first = Math.min(part.first, first);
+      at = part;
+    }
+    at.entries.push(entry);
+  }
+  return flat(root);
+}
+
+function flat({ entries, parts }: Place): ExpandedKerasGroup[] {
   // A list has no variables of its own, so no group of its own in the table.
-  const owners = new Set(groups.map(({ group }) => group));
-  const inList = new Map<string, number>();
-  const keyOf = (group: string): string =>
-    group.split("/").map((name, i, names) => {
-      if (owners.has(names.slice(0, i).join("/"))) return name === "layers" ? "" : name.startsWith("_") ? `~${name}` : name;
-      const place = names.slice(0, i + 1).join("/");
-      if (!inList.has(place)) inList.set(place, inList.size);
-      return String(inList.get(place)).padStart(9, "0");
-    }).join("\0");
-  const keyed = groups.map((entry) => ({ entry, key: entry.group === "" ? "" : `\0${keyOf(entry.group)}` }));
-  return keyed.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0).map(({ entry }) => entry);
+  const inside = entries.length > 0 ? byAttribute(parts) : byWeight([...parts.values()]);
+  return [...entries, ...inside.flatMap(flat)];
+}
+
+function byAttribute(parts: ReadonlyMap<string, Place>): Place[] {
+  const keys = [...parts.keys()].map((name) => ({ name, key: name === "layers" ? "" : name.startsWith("_") ? `~${name}` : name }));
+  return keys.sort((a, b) => a.key < b.key ? -1 : 1).map(({ name }) => parts.get(name)!);
+}
+
+function byWeight(places: readonly Place[]): Place[] {
+  let last = -1;
+  const ranked = places.map((place) => ({ place, rank: last = Number.isFinite(place.first) ? place.first : last }));
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ place }) => place);
 }
 
 /** Group → file for one variable, → list of files for more, as Keras has it. */

@@ -51,7 +51,7 @@ describe("a preset that is saved in shards", () => {
 
   it("splits a layer's weights over two shards where KerasHub does", async () => {
     const directory = await saved({ maxShardSize: "0.24KB" });
-    assert.equal(indexOf(directory), readFileSync(fixture("kerashub_shards_of_240_bytes.json"), "utf8"));
+    assert.equal(indexOf(directory), readFileSync(fixture("kerashub_shards/preset_sharded_240.json"), "utf8"));
     const place = "layers/layer_normalization/vars";
     const [first, second] = ["model_00001.weights.h5", "model_00002.weights.h5"].map((name) => hdf5Tree(join(directory, name)));
     assert.equal(first[place], 'group [["name","embeddings_layer_norm"]]');
@@ -62,6 +62,17 @@ describe("a preset that is saved in shards", () => {
       false,
       true,
     ]);
+  });
+
+  it("takes the layers of a model in KerasHub's order, whatever the table's", async () => {
+    for (const name of readdirSync(fixture("kerashub_shards"))) {
+      const [, preset, bytes] = /^(.+)_([0-9]+)\.json$/.exec(name)!;
+      const backbone = await models.Backbone.fromPreset(preset === "preset_sharded" ? SHARDED : fixture(`kerashub/${preset}`));
+      const directory = target();
+      await backbone.saveToPreset(directory, { maxShardSize: Number(bytes) / 2 ** 30 });
+      assert.equal(indexOf(directory), readFileSync(fixture(`kerashub_shards/${name}`), "utf8"), name);
+      await backbone.dispose();
+    }
   });
 
   for (const maxShardSize of ["0.224KB", "0.3KB", "1KiB", "1.7KB"]) {
