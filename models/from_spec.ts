@@ -87,6 +87,13 @@ export async function fromSpec<T extends TaskName | undefined = undefined>(
       found: String(task),
     });
   }
+  if (preprocessor && tokenizer === undefined && !("tokenizer" in preprocessor)) {
+    throw new OnnxHubError("model/no-tokenizer", "A preprocessor needs a tokenizer", {
+      path: "fromSpec.tokenizer",
+      expected: "a tokenizer, or what it is made from",
+      found: "nothing",
+    });
+  }
   const holder = tokenizer === undefined || tokenizer instanceof Tokenizer ? tokenizer : new Tokenizer(spec, tokenizer);
   const made = preprocessor && "tokenizer" in preprocessor
     ? preprocessor

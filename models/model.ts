@@ -8,6 +8,7 @@ import type { Parameters } from "../runtime/parameters.ts";
 import { ProgramRunner, type RunResult } from "../runtime/runner.ts";
 import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
+import { showAs } from "./inspect.ts";
 
 /** Where and how a model runs. */
 export interface RunOptions {
@@ -116,3 +117,5 @@ export abstract class Model {
     this.parameters.dispose();
   }
 }
+
+showAs(Model, (model) => `${model.constructor.name} "${model.name}" (${model.countParams().toLocaleString("en-US")} parameters)`);

@@ -9,6 +9,7 @@ import { BytePairTokenizer } from "../text/bpe.ts";
 import { SentencePieceTokenizer } from "../text/sentencepiece.ts";
 import { createTokenizer, type TextTokenizer, type TokenIds } from "../text/tokenizer.ts";
 import { WordPieceTokenizer } from "../text/wordpiece.ts";
+import { showAs } from "./inspect.ts";
 import { checkOptions, snakeName } from "./options.ts";
 import { loadTokenizer, type PresetClass, saveTokenizer } from "./presets.ts";
 
@@ -51,7 +52,7 @@ const MAKERS: Readonly<
     takes: ["vocabulary", "lowercase", "stripAccents"],
     make: ({ special_tokens, asset, ...own }, options) => {
       const given = required(options, "vocabulary");
-      const vocabulary = typeof given === "string" ? readFileSync(given) : Object.values(given) as string[];
+      const vocabulary = typeof given === "string" ? readBytes(given, "vocabulary") : Object.values(given) as string[];
       const { lowercase = own.lowercase, stripAccents = options.lowercase === undefined ? own.strip_accents : undefined } = options;
       return new WordPieceTokenizer({ vocabulary, lowercase, stripAccents, specialTokens: special_tokens, asset });
     },
@@ -62,13 +63,26 @@ const MAKERS: Readonly<
       const vocabulary = required(options, "vocabulary");
       const merges = required(options, "merges");
       return new BytePairTokenizer({
-        vocabulary: typeof vocabulary === "string" ? readFileSync(vocabulary) : vocabulary as Readonly<Record<string, number>>,
-        merges: typeof merges === "string" ? readFileSync(merges) : merges,
+        vocabulary: typeof vocabulary === "string" ? readBytes(vocabulary, "vocabulary") : vocabulary as Readonly<Record<string, number>>,
+        merges: typeof merges === "string" ? readBytes(merges, "merges") : merges,
         specialTokens: special_tokens,
       });
     },
   },
 };
+
+function readBytes(path: string, option: keyof TokenizerOptions): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new OnnxHubError("text/unreadable", "The tokenizer's file can't be read", {
+      path: `tokenizer.${option}`,
+      expected: "the path of a file",
+      found: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+}
 
 function required<K extends keyof TokenizerOptions>(options: TokenizerOptions, name: K): NonNullable<TokenizerOptions[K]> {
   const value = options[name];
@@ -201,6 +215,8 @@ export class Tokenizer {
     return { name: this.name ?? null };
   }
 }
+
+showAs(Tokenizer, (tokenizer) => `${tokenizer.constructor.name} (${tokenizer.vocabularySize.toLocaleString("en-US")} tokens)`);
 
 /** The text layer's tokenizer of a spec from its files' bytes by file name; `own` goes before what the spec says. */
 export function tokenizerFromAssets(
