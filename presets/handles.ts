@@ -9,6 +9,7 @@ import type { KaggleHandle } from "./hub/kaggle.ts";
 import type { ModelScopeHandle } from "./hub/modelscope.ts";
 import { type HubSettings, processSettings } from "./hub/settings.ts";
 import { get, list } from "./registry.ts";
+import { shippedSource } from "./shipped.ts";
 import { directorySource, type PresetSource } from "./source.ts";
 
 /** The forms that an identifier can have, for messages. */
@@ -48,6 +49,8 @@ export async function openPreset(identifier: string, settings: HubSettings = pro
       const { modelScopeSource } = await import("./hub/modelscope.ts");
       return await modelScopeSource(parseModelScope(handle, rest), settings);
     }
+    case "package":
+      return shippedSource(rest);
     case undefined:
     case "file":
       return openDirectory(identifier, handle.startsWith("file:") ? directoryOfUrl(handle) : handle);

@@ -1,0 +1,52 @@
+/** The preset that the package brings along: it loads without a network and completes sentences of the Declaration. */
+
+import assert from "node:assert/strict";
+import { statSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { models, presets } from "../../mod.ts";
+import { refused } from "../models/refused.ts";
+
+const NAME = "xlm_roberta_declaration";
+
+/** Sentences of the Declaration in eight languages, and the token that belongs into each. */
+const SENTENCES: readonly (readonly [string, string])[] = [
+  ["All human beings are born free and <mask> in dignity and rights.", "▁equal"],
+  ["Everyone has the <mask> to work.", "▁right"],
+  ["Jeder hat das <mask> auf Arbeit.", "▁Recht"],
+  ["Toute personne a <mask> à l'éducation.", "▁droit"],
+  ["Toda persona tiene <mask> a la educación.", "▁derecho"],
+  ["Каждый человек имеет <mask> на жизнь, на свободу и на личную неприкосновенность.", "▁право"],
+  ["Ogni individuo ha <mask> alla vita, alla libertà ed alla sicurezza della propria persona.", "▁diritto"],
+  ["Een ieder heeft <mask> op onderwijs.", "▁recht"],
+  ["Var och en har <mask> till utbildning.", "▁rätt"],
+];
+
+describe("the shipped preset", () => {
+  it("is a built-in preset of its class, with its number of parameters", async () => {
+    const preset = models.XLMRobertaMaskedLM.presets[NAME];
+    assert.equal(preset.handle, `package://${NAME}`);
+    assert.ok(presets.list({ search: "declaration" }).some(({ name }) => name === NAME));
+    const backbone = await models.Backbone.fromPreset(NAME);
+    assert.equal(backbone.countParams(), preset.parameters);
+    await backbone.dispose();
+  });
+
+  it("takes at most 8 MB", async () => {
+    const home = fileURLToPath(new URL(`../../presets/shipped/${NAME}/`, import.meta.url));
+    const bytes = (await readdir(home)).map((file) => statSync(`${home}${file}`).size).reduce((a, b) => a + b, 0);
+    assert.ok(bytes > 1e6 && bytes <= 8e6, `${bytes} bytes`);
+  });
+
+  it("fills the masks of sentences of the Declaration", async () => {
+    const maskedLM = await models.MaskedLM.fromPreset(NAME);
+    assert.ok(maskedLM instanceof models.XLMRobertaMaskedLM);
+    const found = await maskedLM.fillMask(SENTENCES.map(([sentence]) => sentence), { topK: 1 });
+    assert.deepEqual(found.map(([[best]]) => best.token), SENTENCES.map(([, token]) => token));
+    await maskedLM.dispose();
+  });
+
+  it("is the only one of its kind: another name is refused", () =>
+    refused(() => presets.openPreset("package://none"), "preset/not-found", /package:\/\/none/));
+});
