@@ -28,6 +28,8 @@ export const SETTINGS = {
   epochs: 10,
   batchSize: 12,
   learningRate: 4e-3,
+  /** Matrices this small are not worth sharing out. */
+  threads: 1 as number | undefined,
   /** Keras' progress bar. */
   verbose: 1 as 0 | 1 | 2,
   model: { numLayers: 2, numHeads: 4, hiddenDim: 64, intermediateDim: 128, dropout: 0 },
@@ -65,7 +67,7 @@ export async function pretrain(settings: typeof SETTINGS, print: (text: string) 
       vocabularySize: tokenizer.vocabularySize,
       maxSequenceLength: sequenceLength,
       seed: 1,
-      threads: 1, // Matrices this small are not worth sharing out.
+      threads: settings.threads,
     }),
   });
   print(maskedLM.summary({ print: false }));

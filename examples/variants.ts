@@ -44,6 +44,8 @@ export const SETTINGS = {
   passes: 3,
   epochs: 10,
   learningRate: 4e-3,
+  /** Matrices this small are not worth sharing out. */
+  threads: 1 as number | undefined,
   chart: fileURLToPath(new URL("out/variants.svg", import.meta.url)),
 };
 
@@ -129,7 +131,7 @@ async function train(
     tokenizer,
     preprocessor: { sequenceLength, maskSelectionRate: maskRate, maskSelectionLength: masksOf(settings) },
     seed: 1,
-    threads: 1, // Matrices this small are not worth sharing out.
+    threads: settings.threads,
   });
   const steps = epochs * Math.ceil(data.x.length / batchSize);
   const schedule = new optimizers.schedules.CosineDecay({

@@ -20,6 +20,7 @@ describe("examples/pretrain.ts", () => {
       passes: 1,
       epochs: 3,
       model: { ...SETTINGS.model, numLayers: 1, hiddenDim: 16 },
+      threads: undefined, // The same as in all other tests: it can be set once a process.
       verbose: 0,
       directory: preset,
     }, (text) => printed.push(text));

@@ -25,7 +25,9 @@ describe("examples/variants.ts", () => {
     const chart = join(directory, "out", "variants.svg");
     const small = { config: { num_layers: 1, hidden_dim: 8, num_heads: 2, intermediate_dim: 8 } };
     const printed: string[] = [];
-    const settings = { ...SETTINGS, grid: { ...GRID, size: { small } }, languages: ["en"], passes: 1, epochs: 2, chart };
+    const grid = { ...GRID, size: { small } };
+    // Threads as in all other tests: they can be set once a process.
+    const settings = { ...SETTINGS, grid, languages: ["en"], passes: 1, epochs: 2, threads: undefined, chart };
     const results = await compare(settings, (text) => printed.push(text));
     assert.deepEqual(
       results.map(({ name }) => name).sort(),
