@@ -71,27 +71,27 @@ const BYTE_PAIR = smallBytePair();
 
 /** SentencePiece models of each kind; one with compiled rules is larger, and damaged among those. */
 const MODELS: readonly (readonly [name: string, spec: ExpandedTokenizer, times: number])[] = [
-  ["unigram-bytes.spm", SPECS.plain, 2000],
-  ["unigram-suffix.spm", SPECS.plain, 2000],
-  ["unigram-whole.spm", SPECS.fairseq, 2000],
-  ["word.spm", SPECS.plain, 2000],
-  ["char.spm", SPECS.plain, 2000],
-  ["bpe.spm", SPECS.plain, 2000],
-  ["bpe-bytes.spm", SPECS.plain, 2000],
-  ["kerashub-vocabulary.spm", SPECS.camembert, 2000],
+  ["unigram-bytes.spm", SPECS.plain, 400],
+  ["unigram-suffix.spm", SPECS.plain, 400],
+  ["unigram-whole.spm", SPECS.fairseq, 400],
+  ["word.spm", SPECS.plain, 300],
+  ["char.spm", SPECS.plain, 300],
+  ["bpe.spm", SPECS.plain, 400],
+  ["bpe-bytes.spm", SPECS.plain, 400],
+  ["kerashub-vocabulary.spm", SPECS.camembert, 60],
 ];
 
 /** Which file of which folder is damaged, how often, and whether as bytes or as JSON. */
 const FOLDERS: readonly (readonly [name: string, spec: ExpandedTokenizer, files: Files, times: number])[] = [
-  ["vocab.txt", SPECS.wordpiece, pick(WORDPIECE, "vocab.txt", "tokenizer_config.json"), 2000],
-  ["tokenizer_config.json", SPECS.wordpiece, pick(WORDPIECE, "vocab.txt", "tokenizer_config.json"), 2000],
-  ["tokenizer.json", SPECS.wordpiece, pick(WORDPIECE, "tokenizer.json"), 2000],
-  ["vocab.json", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt"), 2000],
-  ["merges.txt", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt"), 2000],
-  ["tokenizer_config.json", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt", "tokenizer_config.json"), 2000],
-  ["tokenizer.json", SPECS.bpe, pick(BYTE_PAIR, "tokenizer.json"), 2000],
-  ["tokenizer.json", SPECS.plain, pick(smallUnigram(SPECS.plain), "tokenizer.json"), 2000],
-  ["tokenizer.json", SPECS.fairseq, pick(smallUnigram(SPECS.fairseq), "tokenizer.json"), 2000],
+  ["vocab.txt", SPECS.wordpiece, pick(WORDPIECE, "vocab.txt", "tokenizer_config.json"), 300],
+  ["tokenizer_config.json", SPECS.wordpiece, pick(WORDPIECE, "vocab.txt", "tokenizer_config.json"), 300],
+  ["tokenizer.json", SPECS.wordpiece, pick(WORDPIECE, "tokenizer.json"), 400],
+  ["vocab.json", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt"), 300],
+  ["merges.txt", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt"), 300],
+  ["tokenizer_config.json", SPECS.bpe, pick(BYTE_PAIR, "vocab.json", "merges.txt", "tokenizer_config.json"), 200],
+  ["tokenizer.json", SPECS.bpe, pick(BYTE_PAIR, "tokenizer.json"), 400],
+  ["tokenizer.json", SPECS.plain, pick(smallUnigram(SPECS.plain), "tokenizer.json"), 500],
+  ["tokenizer.json", SPECS.fairseq, pick(smallUnigram(SPECS.fairseq), "tokenizer.json"), 500],
 ];
 
 function pick(files: Files, ...names: readonly string[]): Files {
