@@ -25,7 +25,7 @@ import {
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
-const SPEC_MUTATIONS = 2000;
+const SPEC_MUTATIONS = 600;
 
 /** Small sizes for every architecture. */
 const CONFIG: Readonly<Record<string, number>> = {
