@@ -285,11 +285,9 @@ function tidy(): void {
   if (++tried % 200 === 0) collect?.(true);
 }
 
-/**
- * Fails where the process has grown beyond what a few small files account for. Only where its size says what is in use: Bun runs all test
- * files in one process and gives memory back when it likes.
- */
+/** Fails where the process has grown beyond what a few small files account for, garbage aside. */
 export function boundedMemory(before: number, limit = 768 * 2 ** 20): void {
+  collect?.(true);
   const grown = process.memoryUsage().rss - before;
-  assert.ok(collect !== undefined || grown < limit, `the process grew by ${grown} bytes`);
+  assert.ok(grown < limit, `the process grew by ${grown} bytes`);
 }
