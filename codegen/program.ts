@@ -32,7 +32,6 @@ export type ProgramInput =
     | { readonly role: "dropout"; readonly site: number; readonly rate: number }
     /** A scalar that the trainer sets; the gradients are multiplied by it. */
     | { readonly role: "loss_scale" }
-    | { readonly role: "state"; readonly state: string }
   );
 
 /** What a stage's output is. */
@@ -44,7 +43,6 @@ export type ProgramOutput =
     /** One of the two sums (`total`, `count`) that a metric is the quotient of. */
     | { readonly role: "metric"; readonly metric: string; readonly part: "total" | "count" }
     | { readonly role: "gradient"; readonly weight: string }
-    | { readonly role: "state"; readonly state: string }
   );
 
 /** One ONNX graph of a program. */

@@ -69,7 +69,5 @@ function sort(result: Mutable<RunResult>, output: Program["stages"][number]["out
     case "gradient":
       result.gradients.set(output.weight, value.data as Float32Array<ArrayBuffer>);
       break;
-    case "state":
-      break;
   }
 }

@@ -3,7 +3,6 @@
 import { OnnxHubError } from "../../errors.ts";
 import type { ExpandedInput, ExpandedLayer, ExpandedNode, ExpandedSpec, ExpandedWeight } from "../../spec/types.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { evaluateDim } from "../ir/dims.ts";
 import type { Value } from "../ir/types.ts";
 import { layerRules, type LoweringContext } from "./layers.ts";
 import { join, weightsIn, WeightStore } from "./weights.ts";
@@ -153,9 +152,4 @@ export function lowerModel(spec: ExpandedSpec, { training, bind }: LoweringOptio
     outputs = lowerPart(spec.head);
   }
   return { g, inputs, outputs, backboneOutputs, weights, dropouts, layers, values: scope };
-}
-
-/** A value's number of elements where symbols have the given sizes. */
-export function elements(value: Value, symbols: Readonly<Record<string, number>>): number {
-  return value.shape.reduce<number>((product, dim) => product * evaluateDim(dim, symbols), 1);
 }
