@@ -10,8 +10,10 @@ import { type LossConfig, type LossReduction, type LossRule, lossRule, reduceLos
 import { type LoweredModel, lowerModel } from "./lowering/model.ts";
 import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
+import type { Sizes } from "./cost.ts";
 import { optimize } from "./passes/optimize.ts";
-import type { Program, ProgramInput, ProgramOutput, Stage } from "./program.ts";
+import type { Program, ProgramInput, ProgramOutput } from "./program.ts";
+import { cutIntoStages } from "./stages.ts";
 
 /** What to compile. */
 export type CompileRequest =
@@ -29,12 +31,17 @@ export type CompileRequest =
     readonly metrics?: readonly MetricConfig[];
     /** Paths of the weights to train; default all that the spec lets be trained. Ignored by "test". */
     readonly trainable?: readonly string[];
+    /** Cut into stages (see {@linkcode cutIntoStages}) that take little memory at these sizes of the symbols; default one stage. */
+    readonly stagesFor?: Sizes;
   };
 
 /** A program with the graph that it was encoded from. */
 export interface Compiled {
   readonly program: Program;
+  /** All of it, whatever the stages. */
   readonly graph: Graph;
+  /** The stages' graphs, one for each stage; stages with the same model share theirs. */
+  readonly stageGraphs: readonly Graph[];
 }
 
 /** Names of the inputs that are neither weights nor the model's own. */
@@ -83,15 +90,18 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
     }
   }
   model.dropouts.forEach(({ value, rate }, site) => {
-    inputs.push({ name: value.name, dtype: "bool", shape: value.shape, role: "dropout", site, rate });
+    inputs.push({ name: value.name, dtype: value.dtype, shape: value.shape, role: "dropout", site, rate });
   });
   const weights = model.weights.list();
   for (const { path, shape } of weights) inputs.push({ name: path, dtype: "float32", shape, role: "weight", weight: path });
 
   const graph = optimize(g.finish());
   const used = new Set(graph.inputs.map((value) => value.name));
-  const stage: Stage = { name: graph.name, model: encode(graph), inputs: inputs.filter(({ name }) => used.has(name)), outputs };
-  return { program: { mode: request.mode, stages: [stage], weights, limits: spec.limits }, graph };
+  const whole = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
+  const { stages, graphs } = request.mode !== "infer" && request.stagesFor
+    ? cutIntoStages(whole, spec, request.stagesFor)
+    : { stages: [{ name: graph.name, model: encode(graph), inputs: whole.inputs, outputs }], graphs: [graph] };
+  return { program: { mode: request.mode, stages, weights, limits: spec.limits }, graph, stageGraphs: graphs };
 }
 
 type LossRequest = Extract<CompileRequest, { mode: "train" | "test" }>;

@@ -14,9 +14,19 @@ export interface WeightInfo {
   readonly trainable: boolean;
 }
 
+/** A tensor that goes into or comes out of a stage. */
+export interface StageTensor {
+  /** Unique within the program: what it is called where stages are put together. */
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** Its name in the stage's graph where that is another one: stages that share a graph share its names. */
+  readonly tensor?: string;
+}
+
 /** What a stage's input is fed with. */
 export type ProgramInput =
-  & { readonly name: string; readonly dtype: DType; readonly shape: Shape }
+  & StageTensor
   & (
     | { readonly role: "weight"; readonly weight: string }
     | {
@@ -28,33 +38,40 @@ export type ProgramInput =
     }
     | { readonly role: "label"; readonly min: number | null; readonly max: number | null; readonly ignored: number | null }
     | { readonly role: "sample_weight" }
-    /** 1 keeps, 0 drops; dtype bool. `site` tells the masks of a program apart. */
+    /** 1 / (1 - rate) keeps, 0 drops; float32. `site` tells the masks of a program apart. */
     | { readonly role: "dropout"; readonly site: number; readonly rate: number }
     /** A scalar that the trainer sets; the gradients are multiplied by it. */
     | { readonly role: "loss_scale" }
+    /** What an earlier stage gave. */
+    | { readonly role: "stash" }
   );
 
 /** What a stage's output is. */
 export type ProgramOutput =
-  & { readonly name: string; readonly dtype: DType; readonly shape: Shape }
+  & StageTensor
   & (
     | { readonly role: "output" }
     | { readonly role: "loss" }
     /** One of the two sums (`total`, `count`) that a metric is the quotient of. */
     | { readonly role: "metric"; readonly metric: string; readonly part: "total" | "count" }
     | { readonly role: "gradient"; readonly weight: string }
+    /** For a later stage. */
+    | { readonly role: "stash" }
   );
 
 /** One ONNX graph of a program. */
 export interface Stage {
   readonly name: string;
-  /** The encoded ModelProto. */
+  /** The encoded ModelProto; stages that do the same with other weights (a repeated block's) have the same array. */
   readonly model: Uint8Array<ArrayBuffer>;
   readonly inputs: readonly ProgramInput[];
   readonly outputs: readonly ProgramOutput[];
 }
 
-/** What can be run: stages in order. A program of one stage is one graph. */
+/**
+ * What can be run: stages in order, each fed with the program's inputs and what earlier stages stashed. A program of one stage is one
+ * graph.
+ */
 export interface Program {
   readonly mode: "train" | "test" | "infer";
   readonly stages: readonly Stage[];

@@ -5,7 +5,7 @@ import { getOptimizer, type Optimizer } from "../runtime/optimizer/config.ts";
 import type { ConfigValue, ExpandedHead } from "../spec/types.ts";
 import { getLoss, type Loss } from "../training/loss_options.ts";
 import { getMetric, type Metric } from "../training/metric_options.ts";
-import type { TrainingSetup } from "../training/model_engine.ts";
+import type { TrainingSetup } from "../training/training_setup.ts";
 import { camelCase } from "../spec/naming.ts";
 import { checkOptions } from "./options.ts";
 

@@ -382,8 +382,8 @@ export class Task extends Model {
   }
 
   /** The optimizer's state, once training has begun. */
-  get optimizerState(): ModelEngine["optimizerState"] | null {
-    return this.#engine?.hasTrained ? this.#engine.optimizerState : null;
+  get optimizerState(): ModelEngine["optimizer"] | null {
+    return this.#engine?.hasTrained ? this.#engine.optimizer : null;
   }
 
   /** Keras' summary, as text; also printed unless `print` is false. */

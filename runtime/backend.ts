@@ -25,10 +25,10 @@ export interface Backend {
 }
 
 /** Where a model runs. */
-export type BackendName = "wasm";
+export type BackendName = "wasm" | "native";
 
 /** How a backend is set up. */
 export interface BackendOptions {
-  /** Threads; default the processor's cores, at most 8. Fixed by the first session of a process. */
+  /** Threads, 1 to 64; default the processor's cores, at most 8. On `wasm` fixed by the first session of a process. */
   readonly threads?: number;
 }

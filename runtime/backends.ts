@@ -6,6 +6,7 @@ import type { Backend, BackendName, BackendOptions } from "./backend.ts";
 type Opener = (options: BackendOptions) => Promise<Backend>;
 
 const openers: Readonly<Record<BackendName, Opener>> = {
+  native: async (options) => (await import("./native.ts")).nativeBackend(options),
   wasm: async (options) => (await import("./wasm.ts")).wasmBackend(options),
 };
 

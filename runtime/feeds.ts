@@ -5,7 +5,6 @@ import type { Program, ProgramInput } from "../codegen/program.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import type { FeedTensor } from "./backend.ts";
-import type { Parameters } from "./parameters.ts";
 import { type Tensor, tensor, type TensorDType, type TensorLike } from "./tensor.ts";
 
 /** What a caller gives for one run. */
@@ -18,19 +17,20 @@ export interface RunInputs {
   readonly dropout?: { readonly seed: number; readonly step: number };
 }
 
-/** Feeds of one stage with the symbols' sizes. */
+/** The feeds of a batch by name, with the symbols' sizes. Weights, dropout masks and stashes are bound stage by stage. */
 export interface BoundFeeds {
   readonly feeds: Record<string, FeedTensor>;
   readonly symbols: Readonly<Record<string, number>>;
 }
 
 /**
- * Binds a run's inputs to a program's stage.
+ * Binds a run's inputs to a program's.
  *
  * Throws "data/missing-input", "data/unknown-input", "data/shape", "data/range", "data/nan", "data/too-long", each naming the input.
  */
-export function bindFeeds(program: Program, stage: number, run: RunInputs, parameters: Parameters): BoundFeeds {
-  const { inputs } = program.stages[stage];
+export function bindFeeds(program: Program, run: RunInputs): BoundFeeds {
+  const inputs = inputsOf(program);
+  checkNames(run.x, inputs.flatMap((input) => input.role === "data" ? [input.name] : []));
   const feeds: Record<string, FeedTensor> = {};
   const symbols: Record<string, number> = {};
   const data = inputs.filter((input) => input.role === "data");
@@ -51,11 +51,6 @@ export function bindFeeds(program: Program, stage: number, run: RunInputs, param
   for (const input of inputs) {
     if (feeds[input.name]) continue;
     switch (input.role) {
-      case "weight": {
-        const { shape } = parameters.info(input.weight);
-        feeds[input.name] = { dtype: "float32", shape, data: parameters.get(input.weight) };
-        break;
-      }
       case "data":
         feeds[input.name] = fillIn(input, run, data, symbols);
         break;
@@ -65,17 +60,19 @@ export function bindFeeds(program: Program, stage: number, run: RunInputs, param
       case "loss_scale":
         feeds[input.name] = { dtype: "float32", shape: [], data: Float32Array.of(run.lossScale ?? 1) };
         break;
-      case "dropout":
-        feeds[input.name] = dropoutMask(input, run, symbols);
-        break;
     }
   }
-  for (const input of inputs) checkRange(input, feeds[input.name], symbols);
+  for (const input of inputs) if (input.role === "data" || input.role === "label") checkRange(input, feeds[input.name], symbols);
   return { feeds, symbols };
 }
 
-/** Names in `x` that the model does not know are errors, once for all stages. */
-export function checkNames(x: Readonly<Record<string, unknown>>, known: Iterable<string>): void {
+/** What a program is fed with, each input once. */
+export function inputsOf({ stages }: Program): ProgramInput[] {
+  return [...new Map(stages.flatMap(({ inputs }) => inputs).map((input) => [input.name, input])).values()];
+}
+
+/** Names in `x` that the model does not know are errors. */
+function checkNames(x: Readonly<Record<string, unknown>>, known: Iterable<string>): void {
   const names = [...known];
   for (const name of Object.keys(x)) {
     if (names.includes(name)) continue;
@@ -144,8 +141,11 @@ function checkNumbers(value: Tensor, path: string): void {
 }
 
 /** Ids and labels within their bounds, before they reach a gather inside WebAssembly. */
-function checkRange(input: ProgramInput, { data, shape }: FeedTensor, symbols: Readonly<Record<string, number>>): void {
-  if (input.role !== "data" && input.role !== "label") return;
+function checkRange(
+  input: Extract<ProgramInput, { role: "data" | "label" }>,
+  { data, shape }: FeedTensor,
+  symbols: Readonly<Record<string, number>>,
+): void {
   const low = input.min ?? -Infinity;
   const high = input.max ?? Infinity;
   const limit = input.role === "data" && input.below !== null ? Math.min(high, symbols[input.below] - 1) : high;
@@ -209,14 +209,18 @@ function sampleWeights(input: ProgramInput, given: TensorLike | undefined, symbo
   return bind(input, value, symbols, program);
 }
 
-function dropoutMask(
+/** A dropout mask: a pure function of the seed, the step and the site. */
+export function dropoutMask(
   input: Extract<ProgramInput, { role: "dropout" }>,
   run: RunInputs,
   symbols: Readonly<Record<string, number>>,
 ): FeedTensor {
   const shape = evaluateShape(input.shape, symbols);
-  const data = new Uint8Array(shape.reduce((a, b) => a * b, 1));
+  const keep = new Uint8Array(shape.reduce((a, b) => a * b, 1));
   const { seed, step } = run.dropout ?? { seed: 0, step: 0 };
-  new RandomStream(seed, "dropout", step, input.site).fillKeep(data, input.rate);
-  return { dtype: "bool", shape, data };
+  new RandomStream(seed, "dropout", step, input.site).fillKeep(keep, input.rate);
+  const scale = Math.fround(1 / (1 - input.rate));
+  const data = new Float32Array(keep.length);
+  for (let i = 0; i < keep.length; i++) data[i] = keep[i] * scale;
+  return { dtype: "float32", shape, data };
 }

@@ -1,9 +1,9 @@
 /** Runs programs: loads their stages when first needed, feeds them, sorts what comes out by its role. */
 
-import type { Program } from "../codegen/program.ts";
+import type { Program, ProgramInput, ProgramOutput, Stage } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, FeedTensor, Session } from "./backend.ts";
-import { bindFeeds, checkNames, type RunInputs } from "./feeds.ts";
+import { bindFeeds, type BoundFeeds, dropoutMask, type RunInputs } from "./feeds.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -14,48 +14,83 @@ export interface RunResult {
   /** NaN where the program has no loss. */
   readonly loss: number;
   readonly metrics: Record<string, { total: number; count: number }>;
-  /** By weight path; float32, of the weight's shape. */
+  /** By weight path; float32, of the weight's shape. Empty where each was handed on as it came. */
   readonly gradients: Map<string, Float32Array<ArrayBuffer>>;
   /** The sizes of the symbolic dimensions. */
   readonly symbols: Readonly<Record<string, number>>;
 }
 
+/** Takes a weight's gradient as soon as it is whole and no later stage reads the weight: the weight may change now. */
+export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer>) => Promise<void>;
+
 /** A program with its sessions. */
 export class ProgramRunner {
-  #sessions: Promise<Session>[] | null = null;
+  readonly #sessions = new Map<Uint8Array, Promise<Session>>();
+  /** The last stage that reads a tensor, by its name. */
+  readonly #lastReader = new Map<string, number>();
   #disposed = false;
 
   /** Nothing is loaded until the first run. */
-  constructor(readonly program: Program, private readonly backend: () => Promise<Backend>, private readonly parameters: Parameters) {}
+  constructor(readonly program: Program, private readonly backend: () => Promise<Backend>, private readonly parameters: Parameters) {
+    program.stages.forEach(({ inputs }, at) => {
+      for (const { name } of inputs) this.#lastReader.set(name, at);
+    });
+  }
 
-  /** Runs all stages. */
-  async run(inputs: RunInputs): Promise<RunResult> {
+  /** Runs all stages, in order. With `take` gradients are handed on one by one instead of being kept. */
+  async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
     if (this.#disposed) throw new OnnxHubError("model/disposed", "The model was disposed of", { remedy: "Make a new one." });
     const { program } = this;
-    checkNames(inputs.x, program.stages.flatMap((stage) => stage.inputs.flatMap((input) => input.role === "data" ? [input.name] : [])));
-    const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: {} };
-    for (let i = 0; i < program.stages.length; i++) {
-      const { feeds, symbols } = bindFeeds(program, i, inputs, this.parameters);
-      this.#sessions ??= program.stages.map(async (stage) => (await this.backend()).load(stage.model, stage.name));
-      const values = await (await this.#sessions[i]).run(feeds);
-      Object.assign(result.symbols, symbols);
-      for (const output of program.stages[i].outputs) sort(result, output, values[output.name]);
+    const bound = bindFeeds(program, inputs);
+    const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: bound.symbols };
+    for (const [at, stage] of program.stages.entries()) {
+      const session = await this.#session(stage);
+      const values = await session.run(this.#feeds(stage, bound, inputs));
+      for (const output of stage.outputs) sort(result, bound, output, values[output.tensor ?? output.name]);
+      for (const { name } of stage.inputs) if (this.#lastReader.get(name) === at) delete bound.feeds[name];
+      if (take) await this.#handOn(result, at, take);
     }
     return result;
+  }
+
+  #session({ model, name }: Stage): Promise<Session> {
+    let session = this.#sessions.get(model);
+    if (!session) this.#sessions.set(model, session = this.backend().then((backend) => backend.load(model, name)));
+    return session;
+  }
+
+  #feeds(stage: Stage, bound: BoundFeeds, run: RunInputs): Record<string, FeedTensor> {
+    return Object.fromEntries(stage.inputs.map((input) => [input.tensor ?? input.name, this.#feed(input, bound, run)]));
+  }
+
+  #feed(input: ProgramInput, { feeds, symbols }: BoundFeeds, run: RunInputs): FeedTensor {
+    if (input.role === "weight") {
+      return { dtype: "float32", shape: this.parameters.info(input.weight).shape, data: this.parameters.get(input.weight) };
+    }
+    // A mask is needed again on the way back: it stays until then.
+    return input.role === "dropout" ? feeds[input.name] ??= dropoutMask(input, run, symbols) : feeds[input.name];
+  }
+
+  async #handOn({ gradients }: RunResult, at: number, take: TakeGradient): Promise<void> {
+    for (const [path, gradient] of gradients) {
+      if ((this.#lastReader.get(path) ?? 0) > at) continue;
+      gradients.delete(path);
+      await take(path, gradient);
+    }
   }
 
   /** Frees the sessions; a later run is an error. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    const sessions = this.#sessions ?? [];
-    this.#sessions = null;
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
     for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();
   }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function sort(result: Mutable<RunResult>, output: Program["stages"][number]["outputs"][number], value: FeedTensor): void {
+function sort(result: Mutable<RunResult>, { feeds }: BoundFeeds, output: ProgramOutput, value: FeedTensor): void {
   switch (output.role) {
     case "output":
       result.outputs[output.name] = value as Tensor;
@@ -68,6 +103,9 @@ function sort(result: Mutable<RunResult>, output: Program["stages"][number]["out
       break;
     case "gradient":
       result.gradients.set(output.weight, value.data as Float32Array<ArrayBuffer>);
+      break;
+    case "stash":
+      feeds[output.name] = value;
       break;
   }
 }

@@ -1,27 +1,18 @@
 /** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
 
 import { compile, type CompileRequest } from "../codegen/compile.ts";
-import type { LossConfig, LossReduction } from "../codegen/losses.ts";
-import type { MetricConfig } from "../codegen/metrics.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
-import type { Optimizer } from "../runtime/optimizer/config.ts";
-import { OptimizerState } from "../runtime/optimizer/optimizer.ts";
 import type { Parameters } from "../runtime/parameters.ts";
 import { ProgramRunner } from "../runtime/runner.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
-import type { Batch, BatchResult, Engine, OptimizerHandle } from "./engine.ts";
+import type { Batch, BatchResult, Engine } from "./engine.ts";
+import { HostTraining } from "./host_training.ts";
 import { readState, writeState } from "./state_file.ts";
-
-/** What `compile` settled. */
-export interface TrainingSetup {
-  readonly loss: LossConfig;
-  readonly reduction: LossReduction;
-  readonly metrics: readonly MetricConfig[];
-  readonly optimizer: Optimizer;
-}
+import type { TrainingOptimizer, TrainingRun } from "./training_run.ts";
+import type { TrainingSetup } from "./training_setup.ts";
 
 /** What an engine is made of. */
 export interface ModelEngineOptions {
@@ -43,8 +34,7 @@ export interface ModelEngineOptions {
 /** Everything of a training program that depends on which weights are trained. */
 interface Training {
   readonly key: string;
-  readonly runner: ProgramRunner;
-  readonly optimizer: OptimizerState;
+  readonly run: TrainingRun;
 }
 
 /** Runs training, testing and prediction of one compiled model. */
@@ -63,14 +53,9 @@ export class ModelEngine implements Engine {
     this.weights = options.weights;
   }
 
-  /** The optimizer's state, made when training begins. */
-  get optimizer(): OptimizerHandle {
-    return this.#optimizerState();
-  }
-
-  /** The optimizer with its slots. */
-  get optimizerState(): OptimizerState {
-    return this.#optimizerState();
+  /** The optimizer with its slots, made when training begins. */
+  get optimizer(): TrainingOptimizer {
+    return this.#ensureTraining().optimizer;
   }
 
   /** Whether training has begun. */
@@ -87,48 +72,30 @@ export class ModelEngine implements Engine {
     return new ProgramRunner(program, backend, parameters);
   }
 
-  #optimizerState(): OptimizerState {
-    return this.#ensureTraining().optimizer;
-  }
-
-  /** The training program for the weights that are to be trained now; another set of weights begins anew. */
-  #ensureTraining(): Training {
-    const { setup, parameters, trainable, backend } = this.#options;
-    const wanted = trainable().map(({ path }) => path);
-    const key = wanted.join("\n");
-    if (this.#training?.key === key) return this.#training;
-    if (wanted.length === 0) {
+  /** Training of the weights that are to be trained now; another set of weights begins anew. */
+  #ensureTraining(): TrainingRun {
+    const { spec, setup, parameters, backend, seed } = this.#options;
+    const trainable = this.#options.trainable().map(({ path }) => path);
+    const key = trainable.join("\n");
+    if (this.#training?.key === key) return this.#training.run;
+    if (trainable.length === 0) {
       throw new OnnxHubError("training/nothing-trainable", "There is nothing to train: every weight is frozen", {
         path: "backbone.trainable",
         remedy: "Set `backbone.trainable = true`.",
       });
     }
     const previous = this.#training;
-    const program = this.#program({ mode: "train", ...setup, trainable: wanted });
-    const reached = new Set(
-      program.stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])),
-    );
-    const optimizer = new OptimizerState({
-      optimizer: setup.optimizer,
-      weights: wanted.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
-      data: (path) => parameters.get(path),
-      load: async (model, label) => (await backend()).load(model, label),
-    });
-    this.#training = { key, runner: this.#runner(program), optimizer };
-    previous?.runner.dispose();
-    previous?.optimizer.dispose();
-    return this.#training;
+    const run = new HostTraining({ spec, setup, parameters, backend, trainable, seed });
+    this.#training = { key, run };
+    previous?.run.dispose();
+    return run;
   }
 
   /** Forward, backward, update. */
-  async trainBatch({ x, y, sampleWeight }: Batch): Promise<BatchResult> {
-    const { runner, optimizer } = this.#ensureTraining();
-    const { parameters, seed } = this.#options;
-    const result = await runner.run({ x, labels: y, sampleWeight, lossScale: optimizer.lossScale, dropout: { seed, step: this.#batches } });
+  async trainBatch(batch: Batch): Promise<BatchResult> {
+    const result = await this.#ensureTraining().step(batch, this.#batches);
     this.#batches++;
-    await optimizer.apply(result.gradients);
-    parameters.touch();
-    return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
+    return result;
   }
 
   /** Forward and loss, dropout off. */
@@ -162,14 +129,14 @@ export class ModelEngine implements Engine {
   async saveState(path: string): Promise<void> {
     const { parameters } = this.#options;
     const weights = new Map(this.weights.map(({ path }) => [path, parameters.get(path)]));
-    await writeState(path, { weights, optimizer: this.#optimizerState().getState(), batches: this.#batches }, this.weights);
+    await writeState(path, { weights, optimizer: this.optimizer.getState(), batches: this.#batches }, this.weights);
   }
 
   /** Takes up what {@linkcode saveState} wrote; a file of another model is an error, and then nothing is changed. */
   // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async loadState(path: string): Promise<void> {
     const state = readState(path, this.weights);
-    this.#optimizerState().setState(state.optimizer);
+    this.optimizer.setState(state.optimizer);
     for (const { path: weight, shape } of this.weights) {
       this.#options.parameters.set(weight, { dtype: "float32", shape, data: state.weights.get(weight)! });
     }
@@ -188,7 +155,6 @@ export class ModelEngine implements Engine {
 
   /** Frees the sessions. */
   async dispose(): Promise<void> {
-    const training = this.#training;
-    await Promise.all([training?.runner.dispose(), training?.optimizer.dispose(), this.#test?.dispose(), this.#infer?.dispose()]);
+    await Promise.all([this.#training?.run.dispose(), this.#test?.dispose(), this.#infer?.dispose()]);
   }
 }

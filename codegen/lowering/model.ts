@@ -7,7 +7,7 @@ import type { Value } from "../ir/types.ts";
 import { layerRules, type LoweringContext } from "./layers.ts";
 import { join, weightsIn, WeightStore } from "./weights.ts";
 
-/** Where a dropout mask goes in. */
+/** Where a dropout mask goes in: 0 where an element is dropped, 1 / (1 - rate) where it is kept. */
 export interface DropoutSite {
   readonly value: Value;
   readonly rate: number;
@@ -77,9 +77,9 @@ export function lowerModel(spec: ExpandedSpec, { training, bind }: LoweringOptio
   const dropout = (x: Value, rate: number): Value => {
     if (!training || rate === 0) return x;
     if (rate >= 1) return g.mul(x, 0);
-    const keep = g.input(`dropout/${dropouts.length}`, "bool", x.shape);
-    dropouts.push({ value: keep, rate });
-    return g.where(keep, g.mul(x, 1 / (1 - rate)), 0); // inverted dropout (Srivastava et al. 2014)
+    const mask = g.input(`dropout/${dropouts.length}`, "float32", x.shape);
+    dropouts.push({ value: mask, rate });
+    return g.mul(x, mask); // inverted dropout (Srivastava et al. 2014)
   };
 
   const lookUp = (values: Scope, name: string): Value => {

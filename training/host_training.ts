@@ -1,0 +1,61 @@
+/** Training on a CPU backend: weights, gradients and slots are typed arrays on the host. */
+
+import { compile } from "../codegen/compile.ts";
+import type { Program } from "../codegen/program.ts";
+import { OptimizerState } from "../runtime/optimizer/optimizer.ts";
+import { ProgramRunner } from "../runtime/runner.ts";
+import type { Batch, BatchResult } from "./engine.ts";
+import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
+
+/** Compiles the training program, and runs it batch by batch. */
+export class HostTraining implements TrainingRun {
+  readonly #options: TrainingRunOptions;
+  readonly #optimizer: OptimizerState;
+  readonly #runner: ProgramRunner;
+
+  /** Compiles the program; sessions are made by the first step. */
+  constructor(options: TrainingRunOptions) {
+    const { spec, setup, parameters, backend, trainable } = options;
+    this.#options = options;
+    const { program } = compile(spec, { mode: "train", ...setup, trainable });
+    const reached = trainedBy(program);
+    this.#optimizer = new OptimizerState({
+      optimizer: setup.optimizer,
+      weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
+      data: (path) => parameters.get(path),
+      load: async (model, label) => (await backend()).load(model, label),
+    });
+    this.#runner = new ProgramRunner(program, backend, parameters);
+  }
+
+  /** See {@linkcode TrainingRun}. */
+  get optimizer(): TrainingOptimizer {
+    return this.#optimizer;
+  }
+
+  /** See {@linkcode TrainingRun}. */
+  async step({ x, y, sampleWeight }: Batch, step: number): Promise<BatchResult> {
+    const { parameters, seed } = this.#options;
+    const optimizer = this.#optimizer;
+    const { loss, symbols, metrics, gradients } = await this.#runner.run({
+      x,
+      labels: y,
+      sampleWeight,
+      lossScale: optimizer.lossScale,
+      dropout: { seed, step },
+    });
+    await optimizer.apply(gradients);
+    parameters.touch();
+    return { loss, size: symbols.batch, metrics };
+  }
+
+  /** See {@linkcode TrainingRun}. */
+  async dispose(): Promise<void> {
+    await Promise.all([this.#runner.dispose(), this.#optimizer.dispose()]);
+  }
+}
+
+/** The weights that a program gives gradients of. */
+export function trainedBy({ stages }: Program): Set<string> {
+  return new Set(stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])));
+}
