@@ -17,5 +17,5 @@ export * from "./text/index.ts";
 export { type ErrorCode, type ErrorDetails, nearest, OnnxHubError } from "./errors.ts";
 export { RandomStream } from "./random.ts";
 export { type NestedArray, type Tensor, tensor, type TensorDType, type TensorLike } from "./runtime/tensor.ts";
-export { OptimizerState } from "./runtime/optimizer/optimizer.ts";
+export { OptimizerState, type OptimizerStep } from "./runtime/optimizer/optimizer.ts";
 export { getOptimizer } from "./runtime/optimizer/config.ts";

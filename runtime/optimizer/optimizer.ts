@@ -2,14 +2,17 @@
 
 import { NEXT, scalarGraph, scalarsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
-import type { Backend, FeedTensor, Session } from "../backend.ts";
+import type { Backend } from "../backend.ts";
 import type { Optimizer } from "./config.ts";
 import { Kernel, type KernelCache } from "./kernel.ts";
-import { checkedRate, kerasName } from "./options.ts";
-import { type OnnxUpdate, type PreparedWeight, prepareWeight, type TrainedWeight } from "./prepared_weight.ts";
+import { OnnxUpdates } from "./onnx_updates.ts";
+import { checkedRate } from "./options.ts";
+import { type PreparedWeight, prepareWeight, type TrainedWeight } from "./prepared_weight.ts";
+import { checkSnapshot, type OptimizerSnapshot } from "./snapshot.ts";
+import { checkGradient, type OptimizerStep, PreparedStep } from "./step.ts";
 import { kerasVariables, type OptimizerVariable } from "./variables.ts";
 
-export type { OptimizerVariable, TrainedWeight };
+export type { OptimizerSnapshot, OptimizerStep, OptimizerVariable, TrainedWeight };
 
 /** What a running optimizer is made from. */
 export interface OptimizerStateOptions {
@@ -22,16 +25,6 @@ export interface OptimizerStateOptions {
   readonly load?: Backend["load"];
   /** Where warnings go; default `console.warn`. */
   readonly warn?: (message: string) => void;
-}
-
-/** All that an optimizer goes on from. */
-export interface OptimizerSnapshot {
-  /** Batches seen: Keras' raw counter. */
-  readonly batches: number;
-  /** Null where the rate follows a schedule. */
-  readonly learningRate: number | null;
-  /** Slots, accumulators, averages (`path/momentum`) and scalars, by name. */
-  readonly tensors: Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 }
 
 /**
@@ -56,13 +49,14 @@ export class OptimizerState {
   readonly #settings: StepSettings;
   readonly #entries = new Map<string, PreparedWeight>();
   readonly #data: (path: string) => Float32Array<ArrayBuffer>;
-  readonly #load?: Backend["load"];
+  readonly #onnx: OnnxUpdates;
   readonly #warn: (message: string) => void;
-  readonly #sessions = new Map<string, Session>();
   readonly #scalars: Record<string, number>;
   readonly #scalarKernel: Kernel;
   #batches = 0;
   #rate: number;
+  /** The step that has begun and isn't finished. */
+  #step: PreparedStep | null = null;
   #warned = false;
   #disposed = false;
 
@@ -71,7 +65,7 @@ export class OptimizerState {
     this.#optimizer = optimizer;
     this.#settings = optimizer.settings;
     this.#data = data;
-    this.#load = load;
+    this.#onnx = new OnnxUpdates(optimizer, load);
     this.#warn = warn;
     this.#rate = typeof optimizer.learningRate === "number" ? Math.fround(optimizer.learningRate) : 0;
     this.#scalars = Object.fromEntries(scalarsOf(this.#settings).map(({ name, initial }) => [name, Math.fround(initial)]));
@@ -125,64 +119,106 @@ export class OptimizerState {
     this.#rate = checkedRate(rate);
   }
 
+  /** Whether an update depends on the gradients of all weights: clipped by their global norm. Then only {@linkcode apply} will do. */
+  get needsAllGradients(): boolean {
+    return this.#settings.clip?.by === "global_norm";
+  }
+
   /**
    * Takes the gradients of one batch, by path, and updates weights and slots; while gradients accumulate it only adds them up. A weight
    * without a gradient stays as it is, with a warning the first time. Throws "optimizer/gradient" for an unknown path, for a
    * gradient of another size, and where there is none at all.
    */
   async apply(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Promise<void> {
-    const entries = this.#withGradients(gradients);
-    const steps = this.#settings.gradientAccumulationSteps;
-    if (steps !== null && (this.#batches + 1) % steps !== 0) {
-      for (const [path, { accumulate, tensors }] of entries) accumulate!.run({ ...tensors, g: gradients.get(path)! }, {});
-    } else {
-      const scalars = this.#stepScalars(entries, gradients);
-      for (const [path, entry] of entries) {
-        const tensors = { ...entry.tensors, w: this.#data(path), g: gradients.get(path)! };
-        if (entry.update instanceof Kernel) entry.update.run(tensors, scalars);
-        else await this.#runOnnx(entry.update, tensors, scalars);
-        entry.tensors.accumulated?.fill(0);
-      }
-    }
-    this.#updateAverages();
-    this.#batches++;
+    this.#checkUsable();
+    for (const [path, gradient] of gradients) checkGradient(this.#entries, path, gradient);
+    this.#reportMissing(gradients);
+    const step = this.#begin(gradients);
+    for (const path of this.paths) if (gradients.has(path)) await step.update(path, gradients.get(path)!);
+    await step.finish();
   }
 
-  #withGradients(gradients: ReadonlyMap<string, Float32Array>): [string, PreparedWeight][] {
-    if (this.#disposed) throw new OnnxHubError("optimizer/disposed", "This optimizer was disposed of");
-    for (const [path, { length }] of gradients) {
-      const entry = this.#entries.get(path);
-      const expected = entry?.weight.shape.reduce((a, b) => a * b, 1);
-      if (length !== expected) {
-        throw new OnnxHubError("optimizer/gradient", entry ? "A gradient of the wrong size" : "A gradient of a weight that isn't trained", {
-          path,
-          expected: entry ? `${expected} elements` : `one of ${this.#entries.size} trained weights`,
-          found: entry ? `${length}` : path,
-        });
-      }
+  /**
+   * Begins a step whose gradients come one by one, so that none has to be kept until all are there; the result is {@linkcode apply}'s to the
+   * bit. The learning rate is the one of now. A step that isn't finished counts for nothing, though weights it updated stay so; another
+   * one may begin. Throws "optimizer/step" where an update {@linkcode needsAllGradients}.
+   *
+   * @example
+   * ```ts
+   * import { optimizers, OptimizerState } from "onnxhub";
+   * const weights = new Map([["a", Float32Array.of(1)], ["b", Float32Array.of(2)]]);
+   * const state = new OptimizerState({
+   *   optimizer: new optimizers.SGD(0.5),
+   *   weights: [{ path: "a", shape: [1] }, { path: "b", shape: [1] }],
+   *   data: (path) => weights.get(path)!,
+   * });
+   * const step = state.beginStep();
+   * await step.update("b", Float32Array.of(1));
+   * await step.update("a", Float32Array.of(2));
+   * await step.finish();
+   * console.log(weights.get("a"), weights.get("b"), state.iterations); // Float32Array [0] Float32Array [1.5] 1
+   * ```
+   */
+  beginStep(): OptimizerStep {
+    this.#checkUsable();
+    if (this.needsAllGradients) {
+      throw new OnnxHubError("optimizer/step", "Clipping by the global norm takes the gradients of all weights at once", {
+        path: "globalClipnorm",
+        remedy: "Call `apply` with all gradients, or clip each weight's gradient: `clipnorm`.",
+      });
     }
-    const missing = this.paths.filter((path) => !gradients.has(path));
-    if (gradients.size === 0 && missing.length > 0) throw new OnnxHubError("optimizer/gradient", "No gradients provided for any variable");
+    return this.#begin(new Map());
+  }
+
+  #checkUsable(): void {
+    if (this.#disposed) throw new OnnxHubError("optimizer/disposed", "This optimizer was disposed of");
+  }
+
+  /** Begins a step; the gradients are those that a global norm is taken of. */
+  #begin(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): PreparedStep {
+    const steps = this.#settings.gradientAccumulationSteps;
+    const updates = steps === null || (this.#batches + 1) % steps === 0;
+    const scalars = updates ? this.#stepScalars(gradients) : null;
+    return this.#step = new PreparedStep({
+      entries: this.#entries,
+      data: this.#data,
+      onnx: this.#onnx,
+      scalars,
+      check: (step) => {
+        this.#checkUsable();
+        if (step === this.#step) return;
+        throw new OnnxHubError("optimizer/step", "This step is over", { remedy: "Begin another one." });
+      },
+      finished: (updated) => {
+        this.#reportMissing(updated);
+        this.#step = null;
+        for (const name of Object.keys(this.#scalars)) this.#scalars[name] = scalars?.[name] ?? this.#scalars[name];
+        this.#updateAverages();
+        this.#batches++;
+      },
+    });
+  }
+
+  /** Throws where no weight has a gradient; warns, once, where one hasn't. */
+  #reportMissing(given: ReadonlyMap<string, unknown> | ReadonlySet<string>): void {
+    const missing = this.paths.filter((path) => !given.has(path));
+    if (given.size === 0 && missing.length > 0) throw new OnnxHubError("optimizer/gradient", "No gradients provided for any variable");
     if (missing.length > 0 && !this.#warned) {
       this.#warned = true;
       this.#warn(`Gradients do not exist for variables ${missing.join(", ")} when minimizing the loss.`);
     }
-    return [...this.#entries].filter(([path]) => gradients.has(path));
   }
 
-  /** Everything that is computed once for all weights of an update. */
-  #stepScalars(
-    entries: readonly [string, PreparedWeight][],
-    gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>,
-  ): Record<string, number> {
+  /** Everything that is computed once for all weights of an update: the optimizer's own scalars as they are after it, too. */
+  #stepScalars(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Record<string, number> {
     let squaredNorm = 0;
-    for (const [path, { squaredNorm: kernel, tensors }] of entries) {
-      if (kernel) squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}).squared_norm;
+    for (const [path, { squaredNorm: kernel, tensors }] of this.#entries) {
+      if (kernel && gradients.has(path)) squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}).squared_norm;
     }
     const step = { lr: this.learningRate, t: Math.fround(this.iterations + 1), squared_norm: squaredNorm };
     const computed = this.#scalarKernel.run({}, { ...this.#scalars, ...step });
-    for (const name of Object.keys(this.#scalars)) this.#scalars[name] = computed[NEXT + name];
-    return { ...step, ...computed, ...this.#scalars };
+    const next = Object.keys(this.#scalars).map((name) => [name, computed[NEXT + name]]);
+    return { ...step, ...computed, ...Object.fromEntries(next) };
   }
 
   #updateAverages(): void {
@@ -195,27 +231,6 @@ export class OptimizerState {
       average!.run({ w, average: tensors.average }, scalars);
       if (overwrite) w.set(tensors.average);
     }
-  }
-
-  async #runOnnx(
-    { graph, model, key }: OnnxUpdate,
-    tensors: Record<string, Float32Array<ArrayBuffer>>,
-    scalars: Record<string, number>,
-  ): Promise<void> {
-    if (!this.#load) {
-      throw new OnnxHubError("optimizer/backend", `${this.#optimizer.className} needs a backend for its update of matrices`, {
-        path: "load",
-        remedy: "Give the optimizer's state a function that loads ONNX graphs.",
-      });
-    }
-    const session = this.#sessions.get(key) ?? await this.#load(model, `${this.#optimizer.name}/update`);
-    this.#sessions.set(key, session);
-    const feeds: Record<string, FeedTensor> = {};
-    for (const { name, shape } of graph.inputs) {
-      feeds[name] = { dtype: "float32", shape: shape as number[], data: tensors[name] ?? Float32Array.of(scalars[name]) };
-    }
-    const outputs = await session.run(feeds);
-    for (const { name } of graph.outputs) tensors[name.slice(NEXT.length)].set(outputs[name].data);
   }
 
   /** Keras' end of `fit`: with averages, the weights become their averages. */
@@ -245,34 +260,14 @@ export class OptimizerState {
 
   /** Goes on from a snapshot, to the same bits. Throws "optimizer/state" for one of another optimizer or other weights. */
   setState({ batches, learningRate, tensors }: OptimizerSnapshot): void {
-    const known = new Map<string, { readonly length: number }>([
-      ...this.#named(),
-      ...Object.keys(this.#scalars).map((name) => [name, { length: 1 }] as const),
+    const lengths = new Map([
+      ...[...this.#named()].map(([name, { length }]) => [name, length] as const),
+      ...Object.keys(this.#scalars).map((name) => [name, 1] as const),
     ]);
-    for (const name of new Set([...known.keys(), ...Object.keys(tensors)])) {
-      const expected = known.get(name)?.length;
-      const found = tensors[name]?.length;
-      if (expected !== found) {
-        throw new OnnxHubError(
-          "optimizer/state",
-          `This state doesn't fit the optimizer ${kerasName(this.#optimizer.className)} and its weights`,
-          {
-            path: name,
-            expected: expected === undefined ? "no such tensor" : `${expected} elements`,
-            found: found === undefined ? "nothing" : `${found} elements`,
-          },
-        );
-      }
-    }
-    if (!Number.isInteger(batches) || batches < 0 || (learningRate === null) !== this.hasSchedule) {
-      throw new OnnxHubError("optimizer/state", "This state's counters don't fit the optimizer", {
-        path: learningRate === null || this.hasSchedule ? "learningRate" : "batches",
-        expected: this.hasSchedule ? "a schedule, and a whole number of batches" : "a learning rate, and a whole number of batches",
-        found: `learningRate ${learningRate}, batches ${batches}`,
-      });
-    }
+    checkSnapshot({ batches, learningRate, tensors }, { optimizer: this.#optimizer.className, lengths, hasSchedule: this.hasSchedule });
     for (const [name, data] of this.#named()) data.set(tensors[name]);
     for (const name of Object.keys(this.#scalars)) this.#scalars[name] = tensors[name][0];
+    this.#step = null;
     this.#batches = batches;
     if (learningRate !== null) this.#rate = learningRate;
   }
@@ -287,7 +282,6 @@ export class OptimizerState {
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#entries.clear();
-    for (const session of this.#sessions.values()) await session.dispose();
-    this.#sessions.clear();
+    await this.#onnx.dispose();
   }
 }
