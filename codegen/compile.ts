@@ -12,6 +12,7 @@ import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
 import type { Sizes } from "./cost.ts";
 import { optimize } from "./passes/optimize.ts";
+import { withRowsOutside } from "./passes/rows.ts";
 import type { Program, ProgramInput, ProgramOutput } from "./program.ts";
 import { cutIntoStages } from "./stages.ts";
 
@@ -31,6 +32,8 @@ export type CompileRequest =
     readonly metrics?: readonly MetricConfig[];
     /** Paths of the weights to train; default all that the spec lets be trained. Ignored by "test". */
     readonly trainable?: readonly string[];
+    /** Rows of weights are looked up by who runs the program, and gradients of such weights come in parts: see {@linkcode withRowsOutside}. */
+    readonly rowsOutside?: boolean;
     /** Cut into stages (see {@linkcode cutIntoStages}) that take little memory at these sizes of the symbols; default one stage. */
     readonly stagesFor?: Sizes;
   };
@@ -97,11 +100,12 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
 
   const graph = optimize(g.finish());
   const used = new Set(graph.inputs.map((value) => value.name));
-  const whole = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
+  const plain = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
+  const whole = request.mode !== "infer" && request.rowsOutside ? withRowsOutside(plain) : plain;
   const { stages, graphs } = request.mode !== "infer" && request.stagesFor
     ? cutIntoStages(whole, spec, request.stagesFor)
-    : { stages: [{ name: graph.name, model: encode(graph), inputs: whole.inputs, outputs }], graphs: [graph] };
-  return { program: { mode: request.mode, stages, weights, limits: spec.limits }, graph, stageGraphs: graphs };
+    : { stages: [{ name: graph.name, model: encode(whole.graph), inputs: whole.inputs, outputs: whole.outputs }], graphs: [whole.graph] };
+  return { program: { mode: request.mode, inputs: whole.inputs, stages, weights, limits: spec.limits }, graph: whole.graph, stageGraphs: graphs };
 }
 
 type LossRequest = Extract<CompileRequest, { mode: "train" | "test" }>;

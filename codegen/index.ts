@@ -25,5 +25,5 @@ export {
   updateGraph,
 } from "./optimizers/step.ts";
 export type { OptimizedWeight, OptimizerHyperparameters, OptimizerName, Slot } from "./optimizers/types.ts";
-export type { Program, ProgramInput, ProgramOutput, Stage, WeightInfo } from "./program.ts";
+export type { Program, ProgramInput, ProgramOutput, Stage, StageTensor, WeightInfo } from "./program.ts";
 export { trainingRequest } from "./training_request.ts";

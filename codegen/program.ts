@@ -42,6 +42,8 @@ export type ProgramInput =
     | { readonly role: "dropout"; readonly site: number; readonly rate: number }
     /** A scalar that the trainer sets; the gradients are multiplied by it. */
     | { readonly role: "loss_scale" }
+    /** The rows of a weight at the indices that a data input holds. */
+    | { readonly role: "rows"; readonly weight: string; readonly indices: string }
     /** What an earlier stage gave. */
     | { readonly role: "stash" }
   );
@@ -55,6 +57,10 @@ export type ProgramOutput =
     /** One of the two sums (`total`, `count`) that a metric is the quotient of. */
     | { readonly role: "metric"; readonly metric: string; readonly part: "total" | "count" }
     | { readonly role: "gradient"; readonly weight: string }
+    /** Part of a weight's gradient: what is added to the rows at the indices that a data input holds. */
+    | { readonly role: "gradient_rows"; readonly weight: string; readonly indices: string }
+    /** Part of a weight's gradient, leftᵀ · right: left [n, rows] or right [n, columns]. */
+    | { readonly role: "gradient_factor"; readonly weight: string; readonly side: "left" | "right" }
     /** For a later stage. */
     | { readonly role: "stash" }
   );
@@ -74,6 +80,8 @@ export interface Stage {
  */
 export interface Program {
   readonly mode: "train" | "test" | "infer";
+  /** What it is fed with, whichever stage reads it; rows are looked up by inputs that no stage may read. */
+  readonly inputs: readonly ProgramInput[];
   readonly stages: readonly Stage[];
   /** All weights of the model, in order, whether a stage takes them or not. */
   readonly weights: readonly WeightInfo[];

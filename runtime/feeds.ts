@@ -29,7 +29,7 @@ export interface BoundFeeds {
  * Throws "data/missing-input", "data/unknown-input", "data/shape", "data/range", "data/nan", "data/too-long", each naming the input.
  */
 export function bindFeeds(program: Program, run: RunInputs): BoundFeeds {
-  const inputs = inputsOf(program);
+  const { inputs } = program;
   checkNames(run.x, inputs.flatMap((input) => input.role === "data" ? [input.name] : []));
   const feeds: Record<string, FeedTensor> = {};
   const symbols: Record<string, number> = {};
@@ -64,11 +64,6 @@ export function bindFeeds(program: Program, run: RunInputs): BoundFeeds {
   }
   for (const input of inputs) if (input.role === "data" || input.role === "label") checkRange(input, feeds[input.name], symbols);
   return { feeds, symbols };
-}
-
-/** What a program is fed with, each input once. */
-export function inputsOf({ stages }: Program): ProgramInput[] {
-  return [...new Map(stages.flatMap(({ inputs }) => inputs).map((input) => [input.name, input])).values()];
 }
 
 /** Names in `x` that the model does not know are errors. */

@@ -4,6 +4,7 @@ import type { Program, ProgramInput, ProgramOutput, Stage } from "../codegen/pro
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, FeedTensor, Session } from "./backend.ts";
 import { bindFeeds, type BoundFeeds, dropoutMask, type RunInputs } from "./feeds.ts";
+import { FactorProduct, type Gradient, GradientInTerms, type GradientTerms, wholeGradient } from "./gradient.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -21,19 +22,27 @@ export interface RunResult {
 }
 
 /** Takes a weight's gradient as soon as it is whole and no later stage reads the weight: the weight may change now. */
-export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer>) => Promise<void>;
+export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer> | Gradient) => Promise<void>;
 
 /** A program with its sessions. */
 export class ProgramRunner {
   readonly #sessions = new Map<Uint8Array, Promise<Session>>();
   /** The last stage that reads a tensor, by its name. */
   readonly #lastReader = new Map<string, number>();
+  /** The last stage that gives a part of a weight's gradient, by its path. */
+  readonly #lastPart = new Map<string, number>();
+  readonly #product: FactorProduct;
   #disposed = false;
 
   /** Nothing is loaded until the first run. */
   constructor(readonly program: Program, private readonly backend: () => Promise<Backend>, private readonly parameters: Parameters) {
-    program.stages.forEach(({ inputs }, at) => {
-      for (const { name } of inputs) this.#lastReader.set(name, at);
+    this.#product = new FactorProduct(backend);
+    program.stages.forEach(({ inputs, outputs }, at) => {
+      for (const input of inputs) {
+        this.#lastReader.set(input.name, at);
+        if (input.role === "rows") this.#lastReader.set(input.weight, Math.max(at, this.#lastReader.get(input.weight) ?? 0));
+      }
+      for (const output of outputs) if ("weight" in output) this.#lastPart.set(output.weight, at);
     });
   }
 
@@ -42,13 +51,22 @@ export class ProgramRunner {
     if (this.#disposed) throw new OnnxHubError("model/disposed", "The model was disposed of", { remedy: "Make a new one." });
     const { program } = this;
     const bound = bindFeeds(program, inputs);
+    const batch = { ...bound.feeds };
     const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: bound.symbols };
+    const keep: TakeGradient = async (path, gradient) => {
+      result.gradients.set(path, gradient instanceof Float32Array ? gradient : await wholeGradient(gradient));
+    };
+    const parts = new Map<string, GradientTerms>();
     for (const [at, stage] of program.stages.entries()) {
       const session = await this.#session(stage);
       const values = await session.run(this.#feeds(stage, bound, inputs));
-      for (const output of stage.outputs) sort(result, bound, output, values[output.tensor ?? output.name]);
+      for (const output of stage.outputs) {
+        const value = values[output.tensor ?? output.name];
+        if ("weight" in output) addPart(parts, output, value, batch);
+        else sort(result, bound, output, value);
+      }
       for (const { name } of stage.inputs) if (this.#lastReader.get(name) === at) delete bound.feeds[name];
-      if (take) await this.#handOn(result, at, take);
+      await this.#handOn(parts, at, take ?? keep);
     }
     return result;
   }
@@ -67,15 +85,26 @@ export class ProgramRunner {
     if (input.role === "weight") {
       return { dtype: "float32", shape: this.parameters.info(input.weight).shape, data: this.parameters.get(input.weight) };
     }
+    if (input.role === "rows") return this.#rows(input.weight, feeds[input.indices], input.shape.at(-1) as number);
     // A mask is needed again on the way back: it stays until then.
     return input.role === "dropout" ? feeds[input.name] ??= dropoutMask(input, run, symbols) : feeds[input.name];
   }
 
-  async #handOn({ gradients }: RunResult, at: number, take: TakeGradient): Promise<void> {
-    for (const [path, gradient] of gradients) {
-      if ((this.#lastReader.get(path) ?? 0) > at) continue;
-      gradients.delete(path);
-      await take(path, gradient);
+  /** The rows of a weight at given indices. */
+  #rows(weight: string, { shape, data: indices }: FeedTensor, width: number): FeedTensor {
+    const table = this.parameters.get(weight);
+    const data = new Float32Array(indices.length * width);
+    indices.forEach((index: number, i: number) => data.set(table.subarray(index * width, (index + 1) * width), i * width));
+    return { dtype: "float32", shape: [...shape, width], data };
+  }
+
+  async #handOn(parts: Map<string, GradientTerms>, at: number, take: TakeGradient): Promise<void> {
+    for (const [path, terms] of parts) {
+      if (Math.max(this.#lastPart.get(path)!, this.#lastReader.get(path) ?? 0) > at) continue;
+      parts.delete(path);
+      const { dense, product, rows } = terms;
+      const isWhole = dense && !product && rows.length === 0;
+      await take(path, isWhole ? dense : new GradientInTerms(this.parameters.info(path).shape, terms, this.#product.multiply));
     }
   }
 
@@ -84,6 +113,7 @@ export class ProgramRunner {
     this.#disposed = true;
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
+    await this.#product.dispose();
     for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();
   }
 }
@@ -101,11 +131,31 @@ function sort(result: Mutable<RunResult>, { feeds }: BoundFeeds, output: Program
     case "metric":
       (result.metrics[output.metric] ??= { total: 0, count: 0 })[output.part] = value.data[0];
       break;
-    case "gradient":
-      result.gradients.set(output.weight, value.data as Float32Array<ArrayBuffer>);
-      break;
     case "stash":
       feeds[output.name] = value;
+      break;
+  }
+}
+
+/** Puts what a stage gave of a weight's gradient to the rest. */
+function addPart(
+  parts: Map<string, GradientTerms>,
+  output: Extract<ProgramOutput, { weight: string }>,
+  value: FeedTensor,
+  batch: Readonly<Record<string, FeedTensor>>,
+): void {
+  const terms = parts.get(output.weight) ?? { rows: [] };
+  parts.set(output.weight, terms);
+  const data = value.data as Float32Array<ArrayBuffer>;
+  switch (output.role) {
+    case "gradient":
+      terms.dense = data;
+      break;
+    case "gradient_rows":
+      terms.rows.push({ indices: batch[output.indices].data as Int32Array<ArrayBuffer>, rows: data });
+      break;
+    case "gradient_factor":
+      terms.product = { ...terms.product, [output.side]: value };
       break;
   }
 }

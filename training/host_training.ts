@@ -17,7 +17,7 @@ export class HostTraining implements TrainingRun {
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, backend, trainable } = options;
     this.#options = options;
-    const { program } = compile(spec, { mode: "train", ...setup, trainable });
+    const { program } = compile(spec, { mode: "train", ...setup, trainable, rowsOutside: true });
     const reached = trainedBy(program);
     this.#optimizer = new OptimizerState({
       optimizer: setup.optimizer,
@@ -37,16 +37,13 @@ export class HostTraining implements TrainingRun {
   async step({ x, y, sampleWeight }: Batch, step: number): Promise<BatchResult> {
     const { parameters, seed } = this.#options;
     const optimizer = this.#optimizer;
-    const { loss, symbols, metrics, gradients } = await this.#runner.run({
-      x,
-      labels: y,
-      sampleWeight,
-      lossScale: optimizer.lossScale,
-      dropout: { seed, step },
-    });
-    await optimizer.apply(gradients);
+    const inputs = { x, labels: y, sampleWeight, lossScale: optimizer.lossScale, dropout: { seed, step } };
+    const update = optimizer.needsAllGradients ? null : optimizer.beginStep();
+    const result = await this.#runner.run(inputs, update ? (path, gradient) => update.update(path, gradient) : undefined);
+    if (update) await update.finish();
+    else await optimizer.apply(result.gradients);
     parameters.touch();
-    return { loss, size: symbols.batch, metrics };
+    return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
   /** See {@linkcode TrainingRun}. */
@@ -57,5 +54,5 @@ export class HostTraining implements TrainingRun {
 
 /** The weights that a program gives gradients of. */
 export function trainedBy({ stages }: Program): Set<string> {
-  return new Set(stages.flatMap(({ outputs }) => outputs.flatMap((output) => output.role === "gradient" ? [output.weight] : [])));
+  return new Set(stages.flatMap(({ outputs }) => outputs.flatMap((output) => "weight" in output ? [output.weight] : [])));
 }

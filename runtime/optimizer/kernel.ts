@@ -53,6 +53,11 @@ export class Kernel {
     return kernel;
   }
 
+  /** Whether every element is computed from those at its own place and from scalars: then parts can be computed one by one. */
+  get isElementwise(): boolean {
+    return this.#plan.passes.length === 1 && this.#plan.passes[0].sums.length === 0;
+  }
+
   /**
    * Computes the graph. The tensors, all of one length, are changed in place: the output `next_x` is written to `x`.
    * Returns the scalar outputs.

@@ -1,6 +1,7 @@
 /** One step of an optimizer, which takes the gradients one by one as they arrive. */
 
 import { OnnxHubError } from "../../errors.ts";
+import { type Gradient, wholeGradient } from "../gradient.ts";
 import { Kernel } from "./kernel.ts";
 import type { OnnxUpdates } from "./onnx_updates.ts";
 import type { PreparedWeight } from "./prepared_weight.ts";
@@ -9,10 +10,10 @@ import type { PreparedWeight } from "./prepared_weight.ts";
 export interface OptimizerStep {
   /**
    * Updates one weight and its slots by its gradient; while gradients accumulate it only adds it up. The gradient is not changed, and not
-   * kept once the promise resolves. Throws "optimizer/gradient" for an unknown path, for a gradient of another size and for a second one
+   * kept once the promise resolves; one in terms is put together part by part where the update works element by element. Throws "optimizer/gradient" for an unknown path, for a gradient of another size and for a second one
    * of the same weight, before anything changes; "optimizer/step" once the step is over.
    */
-  update(path: string, gradient: Float32Array<ArrayBuffer>): Promise<void>;
+  update(path: string, gradient: Float32Array<ArrayBuffer> | Gradient): Promise<void>;
   /**
    * Averages the weights, and counts the batch. A weight that had no gradient stays as it is, with a warning the first time. Throws
    * "optimizer/gradient" where there was none at all, "optimizer/step" while an update goes on.
@@ -45,23 +46,27 @@ export class PreparedStep implements OptimizerStep {
   }
 
   /** See {@linkcode OptimizerStep.update}. */
-  async update(path: string, gradient: Float32Array<ArrayBuffer>): Promise<void> {
+  async update(path: string, gradient: Float32Array<ArrayBuffer> | Gradient): Promise<void> {
     const { entries, data, onnx, scalars, check } = this.#context;
     check(this);
     checkGradient(entries, path, gradient);
     if (this.#taken.has(path)) throw new OnnxHubError("optimizer/gradient", "This weight had its gradient in this step", { path });
     this.#taken.add(path);
     const { tensors, accumulate, update } = entries.get(path)!;
-    if (scalars === null) {
-      accumulate!.run({ ...tensors, g: gradient }, {});
-      return;
-    }
+    const kernel = scalars === null ? accumulate! : update;
     this.#running++;
     try {
-      const all = { ...tensors, w: data(path), g: gradient };
-      if (update instanceof Kernel) update.run(all, scalars);
-      else await onnx.run(update, all, scalars);
-      tensors.accumulated?.fill(0);
+      const all = { ...tensors, w: data(path) };
+      if (kernel instanceof Kernel && kernel.isElementwise && !(gradient instanceof Float32Array)) {
+        for await (const { offset, data: g } of gradient.parts()) {
+          kernel.run({ ...slices(all, offset, g.length), g }, scalars ?? {});
+        }
+      } else {
+        const g = gradient instanceof Float32Array ? gradient : await wholeGradient(gradient);
+        if (kernel instanceof Kernel) kernel.run({ ...all, g }, scalars ?? {});
+        else await onnx.run(kernel, { ...all, g }, scalars!);
+      }
+      if (scalars !== null) tensors.accumulated?.fill(0);
     } finally {
       this.#running--;
     }
@@ -81,8 +86,13 @@ export class PreparedStep implements OptimizerStep {
   }
 }
 
+/** The same elements of every tensor. */
+function slices(tensors: Readonly<Record<string, Float32Array>>, offset: number, length: number): Record<string, Float32Array> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, data]) => [name, data.subarray(offset, offset + length)]));
+}
+
 /** Throws "optimizer/gradient" unless a trained weight of that path takes a gradient of that size. */
-export function checkGradient(entries: ReadonlyMap<string, PreparedWeight>, path: string, { length }: Float32Array): void {
+export function checkGradient(entries: ReadonlyMap<string, PreparedWeight>, path: string, { length }: { readonly length: number }): void {
   const entry = entries.get(path);
   const expected = entry?.weight.shape.reduce((a, b) => a * b, 1);
   if (length === expected) return;
