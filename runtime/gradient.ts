@@ -3,6 +3,7 @@
 import { GraphBuilder } from "../codegen/ir/builder.ts";
 import { encode } from "../codegen/onnx/encode.ts";
 import type { Backend, FeedTensor, Session } from "./backend.ts";
+import { release } from "./release.ts";
 
 /** Consecutive elements of a gradient. */
 export interface GradientPart {
@@ -15,7 +16,7 @@ export interface GradientPart {
 export interface Gradient {
   /** Elements in all. */
   readonly length: number;
-  /** All elements, in order, each once; a part's data is overwritten by the next. */
+  /** All elements, in order, each once; a part's data is freed before the next comes. */
   parts(): AsyncIterable<GradientPart>;
 }
 
@@ -65,13 +66,12 @@ export class GradientInTerms implements Gradient {
     const count = Math.max(1, Math.min(this.#rows, Math.floor(PART / width)));
     const sorted = rows.map(inOrderOfRows);
     const next = rows.map(() => 0);
-    const zeros = product || dense ? null : new Float32Array(count * width);
     for (let from = 0; from < this.#rows; from += count) {
       const to = Math.min(from + count, this.#rows);
       let data: Float32Array<ArrayBuffer>;
       if (dense) data = dense.subarray(from * width, to * width);
-      else if (product) data = await this.#multiply(columns(product.left!, from, to), product.right!);
-      else data = zeros!.subarray(0, (to - from) * width).fill(0);
+      else if (product) data = await this.#product(product as ProductTerm, from, to);
+      else data = new Float32Array((to - from) * width);
       rows.forEach(({ indices, rows: values }, term) => {
         const order = sorted[term];
         for (; next[term] < order.length && indices[order[next[term]]] < to; next[term]++) {
@@ -81,7 +81,21 @@ export class GradientInTerms implements Gradient {
         }
       });
       yield { offset: from * width, data };
+      if (!dense) release(data);
     }
+  }
+
+  async #product({ left, right }: ProductTerm, from: number, to: number): Promise<Float32Array<ArrayBuffer>> {
+    const some = columns(left, from, to);
+    const product = await this.#multiply(some, right);
+    release(some.data);
+    return product;
+  }
+
+  /** Frees the terms; nothing can be put together any more. */
+  release(): void {
+    const { product, dense, rows } = this.#terms;
+    for (const data of [product?.left?.data, product?.right?.data, dense, ...rows.map((term) => term.rows)]) if (data) release(data);
   }
 }
 

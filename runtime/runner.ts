@@ -6,6 +6,7 @@ import type { Backend, FeedTensor, Session } from "./backend.ts";
 import { bindFeeds, type BoundFeeds, dropoutMask, type RunInputs } from "./feeds.ts";
 import { FactorProduct, type Gradient, GradientInTerms, type GradientTerms, wholeGradient } from "./gradient.ts";
 import type { Parameters } from "./parameters.ts";
+import { release } from "./release.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** What one run gave. */
@@ -21,8 +22,11 @@ export interface RunResult {
   readonly symbols: Readonly<Record<string, number>>;
 }
 
-/** Takes a weight's gradient as soon as it is whole and no later stage reads the weight: the weight may change now. */
-export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer> | Gradient) => Promise<void>;
+/**
+ * Takes a weight's gradient as soon as it is whole and no later stage reads the weight: the weight may change now. The gradient's memory is
+ * freed afterwards, unless the promise gives true: then it is kept.
+ */
+export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer> | Gradient) => Promise<boolean | void>;
 
 /** A program with its sessions. */
 export class ProgramRunner {
@@ -55,17 +59,19 @@ export class ProgramRunner {
     const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: bound.symbols };
     const keep: TakeGradient = async (path, gradient) => {
       result.gradients.set(path, gradient instanceof Float32Array ? gradient : await wholeGradient(gradient));
+      return true;
     };
     const parts = new Map<string, GradientTerms>();
     for (const [at, stage] of program.stages.entries()) {
       const session = await this.#session(stage);
-      const values = await session.run(this.#feeds(stage, bound, inputs));
+      const feeds = this.#feeds(stage, bound, inputs);
+      const values = await session.run(feeds);
       for (const output of stage.outputs) {
         const value = values[output.tensor ?? output.name];
         if ("weight" in output) addPart(parts, output, value, batch);
         else sort(result, bound, output, value);
       }
-      for (const { name } of stage.inputs) if (this.#lastReader.get(name) === at) delete bound.feeds[name];
+      this.#letGo(stage, at, feeds, bound);
       await this.#handOn(parts, at, take ?? keep);
     }
     return result;
@@ -98,13 +104,28 @@ export class ProgramRunner {
     return { dtype: "float32", shape: [...shape, width], data };
   }
 
+  /** Frees what was made for this stage alone, and what no later one reads. */
+  #letGo({ inputs }: Stage, at: number, feeds: Readonly<Record<string, FeedTensor>>, bound: BoundFeeds): void {
+    for (const { name, role, tensor } of inputs) {
+      if (role === "rows" || ((role === "stash" || role === "dropout") && this.#lastReader.get(name) === at)) {
+        release(feeds[tensor ?? name].data);
+        delete bound.feeds[name];
+      }
+    }
+  }
+
   async #handOn(parts: Map<string, GradientTerms>, at: number, take: TakeGradient): Promise<void> {
     for (const [path, terms] of parts) {
       if (Math.max(this.#lastPart.get(path)!, this.#lastReader.get(path) ?? 0) > at) continue;
       parts.delete(path);
       const { dense, product, rows } = terms;
-      const isWhole = dense && !product && rows.length === 0;
-      await take(path, isWhole ? dense : new GradientInTerms(this.parameters.info(path).shape, terms, this.#product.multiply));
+      if (dense && !product && rows.length === 0) {
+        if (await take(path, dense) !== true) release(dense);
+      } else {
+        const gradient = new GradientInTerms(this.parameters.info(path).shape, terms, this.#product.multiply);
+        await take(path, gradient);
+        gradient.release();
+      }
     }
   }
 
