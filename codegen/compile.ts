@@ -105,7 +105,11 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
   const { stages, graphs } = request.mode !== "infer" && request.stagesFor
     ? cutIntoStages(whole, spec, request.stagesFor)
     : { stages: [{ name: graph.name, model: encode(whole.graph), inputs: whole.inputs, outputs: whole.outputs }], graphs: [whole.graph] };
-  return { program: { mode: request.mode, inputs: whole.inputs, stages, weights, limits: spec.limits }, graph: whole.graph, stageGraphs: graphs };
+  return {
+    program: { mode: request.mode, inputs: whole.inputs, stages, weights, limits: spec.limits },
+    graph: whole.graph,
+    stageGraphs: graphs,
+  };
 }
 
 type LossRequest = Extract<CompileRequest, { mode: "train" | "test" }>;

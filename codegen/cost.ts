@@ -53,3 +53,8 @@ export function peakBytes(graph: Graph, sizes: Sizes): number {
   });
   return peak;
 }
+
+/** The most bytes that running a graph takes at one time where its inputs are copied: these, and what {@linkcode peakBytes} counts. */
+export function residentBytes(graph: Graph, sizes: Sizes): number {
+  return graph.inputs.reduce((sum, input) => sum + bytesOf(input, sizes), peakBytes(graph, sizes));
+}

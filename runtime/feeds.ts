@@ -30,24 +30,8 @@ export interface BoundFeeds {
  */
 export function bindFeeds(program: Program, run: RunInputs): BoundFeeds {
   const { inputs } = program;
-  checkNames(run.x, inputs.flatMap((input) => input.role === "data" ? [input.name] : []));
-  const feeds: Record<string, FeedTensor> = {};
-  const symbols: Record<string, number> = {};
+  const { feeds, symbols } = bindGiven(program, run);
   const data = inputs.filter((input) => input.role === "data");
-  for (const input of data) {
-    const given = run.x[input.name];
-    if (given !== undefined) feeds[input.name] = bind(input, given, symbols, program);
-  }
-  for (const input of inputs) {
-    if (input.role === "label" && run.labels !== undefined) feeds[input.name] = bind(input, run.labels, symbols, program);
-    if (input.role === "label" && run.labels === undefined) {
-      throw new OnnxHubError("data/missing-labels", "This needs labels", {
-        path: "y",
-        expected: formatShape(input.shape),
-        remedy: "Give `y`.",
-      });
-    }
-  }
   for (const input of inputs) {
     if (feeds[input.name]) continue;
     switch (input.role) {
@@ -63,6 +47,38 @@ export function bindFeeds(program: Program, run: RunInputs): BoundFeeds {
     }
   }
   for (const input of inputs) if (input.role === "data" || input.role === "label") checkRange(input, feeds[input.name], symbols);
+  return { feeds, symbols };
+}
+
+/** The sizes of the symbolic dimensions that a run's data and labels have; throws what {@linkcode bindFeeds} throws. */
+export function sizesOf(program: Program, run: Pick<RunInputs, "x" | "labels">): Readonly<Record<string, number>> {
+  return bindGiven(program, run).symbols;
+}
+
+/** What the caller gives of data and labels. */
+function bindGiven(
+  program: Program,
+  run: Pick<RunInputs, "x" | "labels">,
+): { feeds: Record<string, FeedTensor>; symbols: Record<string, number> } {
+  const feeds: Record<string, FeedTensor> = {};
+  const symbols: Record<string, number> = {};
+  const { inputs } = program;
+  checkNames(run.x, inputs.flatMap((input) => input.role === "data" ? [input.name] : []));
+  for (const input of inputs) {
+    const given = input.role === "data" ? run.x[input.name] : undefined;
+    if (given !== undefined) feeds[input.name] = bind(input, given, symbols, program);
+  }
+  for (const input of inputs) {
+    if (input.role !== "label") continue;
+    if (run.labels === undefined) {
+      throw new OnnxHubError("data/missing-labels", "This needs labels", {
+        path: "y",
+        expected: formatShape(input.shape),
+        remedy: "Give `y`.",
+      });
+    }
+    feeds[input.name] = bind(input, run.labels, symbols, program);
+  }
   return { feeds, symbols };
 }
 

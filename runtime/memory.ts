@@ -1,0 +1,76 @@
+/** What a program will take of memory, held against what there is, before anything is allocated. */
+
+import { residentBytes, type Sizes } from "../codegen/cost.ts";
+import type { Graph } from "../codegen/ir/types.ts";
+import { OnnxHubError } from "../errors.ts";
+import type { BackendName } from "./backend.ts";
+
+/** WebAssembly's 32-bit memory. */
+const WASM_HEAP = 2 ** 32;
+
+/**
+ * What onnxruntime takes for a byte of tensors: its arena grows in powers of two, and matrix products pack their operands. Measured on
+ * XLM-R base: 2.2 GB for 1.7 GB of tensors.
+ */
+const OVERHEAD = 1.3;
+
+/** The bytes of a backend's memory that a run of these graphs, one after the other, takes at most. */
+export function foreseenBytes(graphs: readonly Graph[], sizes: Sizes): number {
+  return OVERHEAD * Math.max(...graphs.map((graph) => residentBytes(graph, sizes)));
+}
+
+/** The bytes that graphs can take on a backend; what is not bounded by the backend itself is bounded by the machine: Infinity. */
+export function memoryOf(backend: BackendName): number {
+  return backend === "wasm" ? WASM_HEAP : Infinity;
+}
+
+/** A way to run, with what it takes. */
+export interface MemoryPlan<T> {
+  readonly value: T;
+  readonly graphs: readonly Graph[];
+}
+
+/**
+ * The first of the plans that fits; they are tried in order, and each is made only when it is its turn.
+ *
+ * Throws "backend/memory" where none fits, with how much is needed, how much there is, and the largest batch that would fit.
+ */
+export function firstThatFits<T>(plans: readonly (() => MemoryPlan<T>)[], backend: BackendName, sizes: Sizes): T {
+  const limit = memoryOf(backend);
+  let last: MemoryPlan<T> | null = null;
+  for (const plan of plans) {
+    last = plan();
+    if (foreseenBytes(last.graphs, sizes) <= limit) return last.value;
+  }
+  const { graphs } = last!;
+  const needed = foreseenBytes(graphs, sizes);
+  throw new OnnxHubError("backend/memory", `A batch of this size needs more memory than the backend "${backend}" has`, {
+    path: Object.entries(sizes).map(([symbol, size]) => `${symbol} ${size}`).join(", "),
+    expected: `at most ${gibibytes(limit)}`,
+    found: `about ${gibibytes(needed)}`,
+    remedy: remedy(graphs, sizes, limit),
+  });
+}
+
+function remedy(graphs: readonly Graph[], sizes: Sizes, limit: number): string {
+  for (const symbol of ["batch", "sequence"]) {
+    const fits = largest(sizes[symbol] ?? 1, (size) => foreseenBytes(graphs, { ...sizes, [symbol]: size }) <= limit);
+    if (fits > 0) return `A ${symbol} of ${fits} would fit; so may the backend "native" or "webgpu".`;
+  }
+  return 'No batch of this model fits: use the backend "native" or "webgpu", or a smaller model.';
+}
+
+/** The largest whole number below `from` for which a condition holds that holds for all smaller ones; 0 for none. */
+function largest(from: number, holds: (size: number) => boolean): number {
+  let [low, high] = [0, from];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
