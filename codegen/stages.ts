@@ -38,8 +38,10 @@ export function cutIntoStages({ graph, inputs, outputs }: Cuttable, spec: Expand
   const given = new Set(
     inputs.filter(({ role }) => role === "data" || role === "label" || role === "sample_weight").map(({ name }) => name),
   );
-  const segmentOf = segments(spec);
-  const nodes = delayed(hoisted(graph, given, segmentOf), segmentOf, sizes);
+  const instanceOf = segments(spec);
+  const { early, rest } = hoisted(graph, given, instanceOf);
+  const segmentOf = (node: Node) => early.has(node) ? null : instanceOf(node);
+  const nodes = delayed([...early, ...rest], segmentOf, sizes);
   const runs: { segment: string | null; nodes: Node[] }[] = [];
   for (const node of nodes) {
     const segment = segmentOf(node);
@@ -66,8 +68,12 @@ function segments({ backbone, head }: ExpandedSpec): (node: Node) => string | nu
   };
 }
 
-/** The nodes with those first that depend on the batch alone and that several segments read. Constants are left out: each stage makes its own. */
-function hoisted({ nodes, outputs }: Graph, batch: ReadonlySet<string>, segmentOf: (node: Node) => string | null): Node[] {
+/** The nodes that depend on the batch alone and that several segments read, and the others. Constants are left out: each stage makes its own. */
+function hoisted(
+  { nodes, outputs }: Graph,
+  batch: ReadonlySet<string>,
+  segmentOf: (node: Node) => string | null,
+): { early: ReadonlySet<Node>; rest: Node[] } {
   const readers = new Map<Value, Set<string | null>>();
   for (const node of nodes) {
     for (const input of node.inputs) readers.set(input, (readers.get(input) ?? new Set()).add(segmentOf(node)));
@@ -88,8 +94,7 @@ function hoisted({ nodes, outputs }: Graph, batch: ReadonlySet<string>, segmentO
     const needed = node.outputs.some((output) => [...early].some((other) => other !== node && other.inputs.includes(output)));
     if (!shared && !needed) early.delete(node);
   }
-  const rest = nodes.filter((node) => node.op !== "Constant" && !early.has(node));
-  return [...early, ...rest];
+  return { early, rest: nodes.filter((node) => node.op !== "Constant" && !early.has(node)) };
 }
 
 /** The nodes with parts of gradients put off until they are added to, where that keeps less in memory meanwhile. */
