@@ -2,7 +2,7 @@
 
 import { OnnxHubError } from "../../errors.ts";
 import type { Dim, DType, Graph, Node, Shape, Value } from "../ir/types.ts";
-import type { OnnxAttribute, OnnxEmitter } from "../ops/rule.ts";
+import type { OnnxAttribute, OnnxEmitter, Provider } from "../ops/rule.ts";
 import { ruleOf } from "../ops/rules.ts";
 import { tensorBytes } from "./bytes.ts";
 import {
@@ -28,6 +28,8 @@ export interface EncodeOptions {
   readonly initializers?: ReadonlyMap<string, ExternalData>;
   /** The operator set's version: 20 (the ops emit what 20 knows). */
   readonly opset?: number;
+  /** What the ops are emitted for; default "cpu". */
+  readonly provider?: Provider;
 }
 
 /** ONNX's IR version that came with opset 20. */
@@ -52,8 +54,8 @@ export function encodePieces(graph: Graph, options: PieceOptions): ModelPiece[] 
 }
 
 function modelOf(graph: Graph, options: EncodeOptions | PieceOptions): ModelProto {
-  const { producer = "onnxhub", initializers = new Map<string, ExternalData>(), opset = 20 } = options;
-  const emission = new Emission(graph);
+  const { producer = "onnxhub", initializers = new Map<string, ExternalData>(), opset = 20, provider = "cpu" } = options;
+  const emission = new Emission(graph, provider);
   for (const node of graph.nodes) emission.emit(node);
   emission.finish();
   const weights: TensorProto[] = [];
@@ -99,7 +101,7 @@ class Emission implements OnnxEmitter {
   readonly #nodeNames = new Map<string, number>();
   #node: Node | null = null;
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, readonly provider: Provider) {
     this.#graph = graph;
     for (const { name } of graph.inputs) this.#taken.set(name, 1);
     for (const { name } of graph.outputs) this.#taken.set(name, 1);

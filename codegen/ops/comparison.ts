@@ -3,9 +3,18 @@
 import type { DType, TensorType } from "../ir/types.ts";
 import { dtypeError, numbers, requireBroadcast, requireDType, requireInputs, requireSameDType } from "./checks.ts";
 import { at, tensorOf } from "./reference.ts";
-import type { OpRule, OpTable } from "./rule.ts";
+import type { OnnxEmitter, OpRule, OpTable } from "./rule.ts";
 
 type Comparison = "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or";
+
+/** Or; on WebGPU, which has none, that not both are false. */
+function emitOr(emitter: OnnxEmitter, [a, b]: readonly string[], outputs: readonly string[]): void {
+  if (emitter.provider !== "webgpu") return void emitter.node("Or", [a, b], {}, outputs);
+  const [notA] = emitter.node("Not", [a]);
+  const [notB] = emitter.node("Not", [b]);
+  const [neither] = emitter.node("And", [notA, notB]);
+  emitter.node("Not", [neither], {}, outputs);
+}
 
 function comparison<K extends Comparison>(op: K, compare: (a: number, b: number) => boolean, allowed: readonly DType[]): OpRule<K> {
   return {
@@ -14,7 +23,15 @@ function comparison<K extends Comparison>(op: K, compare: (a: number, b: number)
       requireDType(op, requireSameDType(op, inputs), allowed);
       return [{ dtype: "bool", shape: requireBroadcast(op, inputs.map(({ shape }) => shape)) }];
     },
-    emit: (emitter, { inputs }, outputs) => void emitter.node(op, inputs.map((x) => emitter.name(x)), {}, outputs),
+    emit(emitter, { inputs }, outputs) {
+      const names = inputs.map((x) => emitter.name(x));
+      if (emitter.provider === "webgpu" && op === "Or") return emitOr(emitter, names, outputs);
+      // WebGPU compares no booleans.
+      const compared = emitter.provider === "webgpu" && op === "Equal" && inputs[0].dtype === "bool"
+        ? names.map((name) => emitter.cast(name, "int32"))
+        : names;
+      emitter.node(op, compared, {}, outputs);
+    },
     gradient: null,
     evaluate: ([a, b], _, [{ shape }]) => [tensorOf(shape, (index) => compare(at(a, index), at(b, index)) ? 1 : 0)],
   };
@@ -47,7 +64,7 @@ const where: OpRule<"Where"> = {
     const [no] = emitter.node("Not", [names[0]]);
     const [first] = emitter.node("And", [names[0], names[1]]);
     const [second] = emitter.node("And", [no, names[2]]);
-    emitter.node("Or", [first, second], {}, outputs);
+    emitOr(emitter, [first, second], outputs);
   },
   gradient: (g, { inputs: [condition, a, b] }, [dy]) => [
     null,

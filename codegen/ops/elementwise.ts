@@ -1,10 +1,11 @@
 /** Elementwise arithmetic and functions. Binary ops broadcast as NumPy does; their gradients are summed back. */
 
 import type { GraphBuilder } from "../ir/builder.ts";
+import { sameShape } from "../ir/dims.ts";
 import type { DType, None, OpAttributes, OpName, Value } from "../ir/types.ts";
 import { floats, numbers, requireBroadcast, requireDType, requireInputs, requireSameDType, shapeError } from "./checks.ts";
 import { at, tensorOf } from "./reference.ts";
-import { type OpRule, type OpTable, string } from "./rule.ts";
+import { type OnnxEmitter, type OpRule, type OpTable, string } from "./rule.ts";
 
 /** The ops without attributes. */
 type Plain = { [K in OpName]: OpAttributes[K] extends None ? None extends OpAttributes[K] ? K : never : never }[OpName];
@@ -14,11 +15,15 @@ type UnaryGradient = (g: GraphBuilder, dy: Value, x: Value, y: Value) => Value;
 /** An operand's gradient before it is summed to the operand's shape. */
 type BinaryGradient = (g: GraphBuilder, dy: Value, a: Value, b: Value, y: Value) => Value;
 
+/** How an op is emitted for WebGPU, which lacks it or has it in part. */
+type WebgpuEmission = (emitter: OnnxEmitter, inputs: readonly Value[], outputs: readonly string[]) => void;
+
 function unary<K extends Plain>(
   op: K,
   compute: (x: number) => number,
   gradient: UnaryGradient | null,
   allowed: readonly DType[] = floats,
+  emitForWebgpu?: WebgpuEmission,
 ): OpRule<K> {
   return {
     infer(inputs) {
@@ -26,7 +31,10 @@ function unary<K extends Plain>(
       requireDType(op, inputs[0].dtype, allowed);
       return [inputs[0]].map(({ dtype, shape }) => ({ dtype, shape }));
     },
-    emit: (emitter, { inputs }, outputs) => void emitter.node(op, [emitter.name(inputs[0])], {}, outputs),
+    emit(emitter, { inputs }, outputs) {
+      if (emitForWebgpu && emitter.provider === "webgpu") emitForWebgpu(emitter, inputs, outputs);
+      else emitter.node(op, [emitter.name(inputs[0])], {}, outputs);
+    },
     gradient: gradient && ((g, { inputs: [x], outputs: [y] }, [dy]) => [() => gradient(g, dy!, x, y)]),
     evaluate: ([x]) => [{ shape: x.shape, data: x.data.map(compute) }],
   };
@@ -37,6 +45,7 @@ function binary<K extends Plain>(
   compute: (a: number, b: number, dtype: DType) => number,
   gradients: readonly [BinaryGradient, BinaryGradient],
   allowed: readonly DType[] = numbers,
+  emitForWebgpu?: WebgpuEmission,
 ): OpRule<K> {
   return {
     infer(inputs) {
@@ -45,7 +54,10 @@ function binary<K extends Plain>(
       requireDType(op, dtype, allowed);
       return [{ dtype, shape: requireBroadcast(op, inputs.map(({ shape }) => shape)) }];
     },
-    emit: (emitter, { inputs }, outputs) => void emitter.node(op, inputs.map((x) => emitter.name(x)), {}, outputs),
+    emit(emitter, { inputs }, outputs) {
+      if (emitForWebgpu && emitter.provider === "webgpu") emitForWebgpu(emitter, inputs, outputs);
+      else emitter.node(op, inputs.map((x) => emitter.name(x)), {}, outputs);
+    },
     gradient: (g, { inputs: [a, b], outputs: [y] }, [dy]) => [
       () => g.reduceTo(gradients[0](g, dy!, a, b, y), a.shape),
       () => g.reduceTo(gradients[1](g, dy!, a, b, y), b.shape),
@@ -89,6 +101,42 @@ function roundHalfEven(x: number): number {
   const rest = x - floor;
   return rest === 0.5 ? floor + (floor % 2 === 0 ? 0 : 1) : Math.round(x);
 }
+
+/** 1 where positive, -1 where negative, else 0. */
+const emitSign: WebgpuEmission = (emitter, [x], outputs) => {
+  const name = emitter.name(x);
+  const [minus, zero, one] = [-1, 0, 1].map((number) => emitter.constant(x.dtype, [], [number]));
+  const [positive] = emitter.node("Greater", [name, zero]);
+  const [negative] = emitter.node("Less", [name, zero]);
+  const [rest] = emitter.node("Where", [negative, minus, zero]);
+  emitter.node("Where", [positive, one, rest], {}, outputs);
+};
+
+/** The floor, and 1 more where the rest is above a half, or is one and the floor is odd. */
+const emitRound: WebgpuEmission = (emitter, [x], outputs) => {
+  const name = emitter.name(x);
+  const [zero, half, one] = [0, 0.5, 1].map((number) => emitter.constant(x.dtype, [], [number]));
+  const [floor] = emitter.node("Floor", [name]);
+  const [rest] = emitter.node("Sub", [name, floor]);
+  const [halved] = emitter.node("Mul", [floor, half]);
+  const [even] = emitter.node("Floor", [halved]);
+  const [isOdd] = emitter.node("Greater", [halved, even]);
+  const [odd] = emitter.node("Where", [isOdd, one, zero]);
+  const [isAbove] = emitter.node("Greater", [rest, half]);
+  const [isBelow] = emitter.node("Less", [rest, half]);
+  const [atMost] = emitter.node("Where", [isBelow, zero, odd]);
+  const [step] = emitter.node("Where", [isAbove, one, atMost]);
+  emitter.node("Add", [floor, step], {}, outputs);
+};
+
+/** Roots by Sqrt, which is exact to a bit; no two operands that both broadcast, for which the shader does not compile. */
+const emitPow: WebgpuEmission = (emitter, [a, b], outputs) => {
+  if (knownScalar(b) === 0.5) return void emitter.node("Sqrt", [emitter.name(a)], {}, outputs);
+  const shape = requireBroadcast("Pow", [a.shape, b.shape]);
+  const broadcasts = [a, b].every((x) => x.shape.length > 0 && !sameShape(x.shape, shape));
+  const base = broadcasts ? emitter.node("Expand", [emitter.name(a), emitter.shape(shape)])[0] : emitter.name(a);
+  emitter.node("Pow", [base, emitter.name(b)], {}, outputs);
+};
 
 const gelu: OpRule<"Gelu"> = {
   infer(inputs) {
@@ -177,7 +225,7 @@ export const elementwise = {
   Pow: binary("Pow", (a, b) => a ** b, [
     (g, dy, a, b) => g.mul(dy, powerSlope(g, a, b)),
     (g, dy, a, _, y) => g.mul(g.mul(dy, y), g.log(a)),
-  ], signed),
+  ], signed, emitPow),
   // Where both are equal, the first operand takes all of the gradient.
   Max: binary("Max", (a, b) => Math.max(a, b), [
     (g, dy, a, b) => g.where(g.greaterOrEqual(a, b), dy, 0),
@@ -189,7 +237,7 @@ export const elementwise = {
   ]),
   Neg: unary("Neg", (x) => -x, (g, dy) => g.neg(dy), signed),
   Abs: unary("Abs", Math.abs, (g, dy, x) => g.mul(dy, g.sign(x)), numbers),
-  Sign: unary("Sign", Math.sign, null, numbers),
+  Sign: unary("Sign", Math.sign, null, numbers, emitSign),
   Exp: unary("Exp", Math.exp, (g, dy, _, y) => g.mul(dy, y)),
   Log: unary("Log", Math.log, (g, dy, x) => g.div(dy, x)),
   Sqrt: unary("Sqrt", Math.sqrt, (g, dy, _, y) => g.div(g.mul(dy, 0.5), y)),
@@ -203,5 +251,5 @@ export const elementwise = {
   Softplus: unary("Softplus", (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), (g, dy, x) => g.mul(dy, g.sigmoid(x))),
   Floor: unary("Floor", Math.floor, null),
   Ceil: unary("Ceil", Math.ceil, null),
-  Round: unary("Round", roundHalfEven, null),
+  Round: unary("Round", roundHalfEven, null, floats, emitRound),
 } satisfies Partial<OpTable>;

@@ -2,6 +2,7 @@
 
 import { formatShape, sameShape } from "../ir/dims.ts";
 import { dtypeError, floats, indexTypes, requireDType, requireInputs, shapeError } from "./checks.ts";
+import { emitLogSoftmax } from "./normalization.ts";
 import { wrapIndex } from "./reference.ts";
 import { int, type OpRule, type OpTable } from "./rule.ts";
 
@@ -21,7 +22,7 @@ const sparseSoftmaxCrossEntropy: OpRule<typeof op> = {
   },
   emit(emitter, { inputs: [logits, labels] }, [loss, logProbabilities]) {
     const last = emitter.constant("int64", [1], [-1]);
-    emitter.node("LogSoftmax", [emitter.name(logits)], { axis: int(-1) }, [logProbabilities]);
+    emitLogSoftmax(emitter, logits, -1, logProbabilities);
     const [column] = emitter.node("Unsqueeze", [emitter.name(labels), last]);
     const [picked] = emitter.node("GatherElements", [logProbabilities, column], { axis: int(-1) });
     const [flat] = emitter.node("Squeeze", [picked, last]);

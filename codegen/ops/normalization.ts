@@ -3,9 +3,22 @@
 import { formatShape } from "../ir/dims.ts";
 import { floats, requireAxis, requireDType, requireInputs, requireSameDType, shapeError } from "./checks.ts";
 import { forEachLine } from "./reference.ts";
-import { float, int, type OpRule, type OpTable } from "./rule.ts";
+import { float, int, type OnnxEmitter, type OpRule, type OpTable } from "./rule.ts";
 import type { GraphBuilder } from "../ir/builder.ts";
 import type { Value } from "../ir/types.ts";
+
+/** The logarithm of softmax; on WebGPU, which has no such op, x − max − log Σ exp(x − max). */
+export function emitLogSoftmax(emitter: OnnxEmitter, x: Value, axis: number, output: string): void {
+  const name = emitter.name(x);
+  if (emitter.provider !== "webgpu") return void emitter.node("LogSoftmax", [name], { axis: int(axis) }, [output]);
+  const along = emitter.constant("int64", [1], [axis]);
+  const [max] = emitter.node("ReduceMax", [name, along], { keepdims: int(1) });
+  const [shifted] = emitter.node("Sub", [name, max]);
+  const [powers] = emitter.node("Exp", [shifted]);
+  const [sum] = emitter.node("ReduceSum", [powers, along], { keepdims: int(1) });
+  const [logSum] = emitter.node("Log", [sum]);
+  emitter.node("Sub", [shifted, logSum], {}, [output]);
+}
 
 function softmaxLike<K extends "Softmax" | "LogSoftmax">(
   op: K,
@@ -21,7 +34,8 @@ function softmaxLike<K extends "Softmax" | "LogSoftmax">(
       return [{ dtype, shape }];
     },
     emit(emitter, { inputs: [x], attributes: { axis } }, outputs) {
-      emitter.node(op, [emitter.name(x)], { axis: int(axis) }, outputs);
+      if (op === "LogSoftmax") emitLogSoftmax(emitter, x, axis, outputs[0]);
+      else emitter.node(op, [emitter.name(x)], { axis: int(axis) }, outputs);
     },
     gradient: (g, { outputs: [y], attributes: { axis } }, [dy]) => [() => gradient(g, dy!, y, axis)],
     evaluate([x], { axis }) {

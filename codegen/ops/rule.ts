@@ -10,8 +10,16 @@ export type OnnxAttribute =
   | { readonly kind: "float"; readonly value: number }
   | { readonly kind: "string"; readonly value: string };
 
+/**
+ * What executes the emitted nodes. They mean the same everywhere; but WebGPU has no kernels for some ops, which would run on the CPU between two copies,
+ * so that what those ops do is emitted for it in others.
+ */
+export type Provider = "cpu" | "webgpu";
+
 /** Where an op writes its ONNX nodes. Names are those of ONNX tensors. */
 export interface OnnxEmitter {
+  /** What will execute them. */
+  readonly provider: Provider;
   /** Adds a node; returns its output names. Nodes without given outputs get made-up names, and equal ones are one node. */
   node(
     type: string,
