@@ -38,6 +38,11 @@ export class RandomStream {
     this.#k1 = k1;
   }
 
+  /** The two words that it draws by, for those who draw the same numbers elsewhere. */
+  get keys(): readonly [number, number] {
+    return [this.#k0, this.#k1];
+  }
+
   /** The number at `index` (a whole number below 2^32), uniform over the 32-bit integers. */
   uint32(index: number): number {
     return mix(mix(Math.imul(index, GOLDEN) ^ this.#k0) + this.#k1);

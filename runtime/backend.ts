@@ -1,5 +1,7 @@
 /** What a backend is: something that loads ONNX graphs and runs them on named tensors. */
 
+import type { Device } from "./device.ts";
+
 /** A tensor on its way into or out of a graph. */
 export type FeedTensor =
   | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }
@@ -20,12 +22,14 @@ export interface Session {
 /** A place where graphs run. */
 export interface Backend {
   readonly name: BackendName;
+  /** The memory where tensors stay between runs; none where that is the host's. */
+  readonly device?: Device;
   /** Loads an encoded ModelProto; `label` is how errors call it. */
   load(model: Uint8Array<ArrayBuffer>, label: string): Promise<Session>;
 }
 
 /** Where a model runs. */
-export type BackendName = "wasm" | "native";
+export type BackendName = "wasm" | "native" | "webgpu";
 
 /** How a backend is set up. */
 export interface BackendOptions {

@@ -8,6 +8,7 @@ type Opener = (options: BackendOptions) => Promise<Backend>;
 const openers: Readonly<Record<BackendName, Opener>> = {
   native: async (options) => (await import("./native.ts")).nativeBackend(options),
   wasm: async (options) => (await import("./wasm.ts")).wasmBackend(options),
+  webgpu: async () => (await import("./webgpu/backend.ts")).webgpuBackend(),
 };
 
 /**

@@ -129,13 +129,13 @@ const emitRound: WebgpuEmission = (emitter, [x], outputs) => {
   emitter.node("Add", [floor, step], {}, outputs);
 };
 
-/** Roots by Sqrt, which is exact to a bit; no two operands that both broadcast, for which the shader does not compile. */
+/** Roots by Sqrt, which is exact to a bit. Operands that both broadcast are written out: the shader that would do it does not compile. */
 const emitPow: WebgpuEmission = (emitter, [a, b], outputs) => {
   if (knownScalar(b) === 0.5) return void emitter.node("Sqrt", [emitter.name(a)], {}, outputs);
   const shape = requireBroadcast("Pow", [a.shape, b.shape]);
   const broadcasts = [a, b].every((x) => x.shape.length > 0 && !sameShape(x.shape, shape));
-  const base = broadcasts ? emitter.node("Expand", [emitter.name(a), emitter.shape(shape)])[0] : emitter.name(a);
-  emitter.node("Pow", [base, emitter.name(b)], {}, outputs);
+  const names = [a, b].map((x) => broadcasts ? emitter.node("Expand", [emitter.name(x), emitter.shape(shape)])[0] : emitter.name(x));
+  emitter.node("Pow", names, {}, outputs);
 };
 
 const gelu: OpRule<"Gelu"> = {
@@ -222,10 +222,16 @@ export const elementwise = {
     (g, dy, _, b) => g.div(dy, b),
     (g, dy, _, b, y) => g.neg(g.div(g.mul(dy, y), b)),
   ]),
-  Pow: binary("Pow", (a, b) => a ** b, [
-    (g, dy, a, b) => g.mul(dy, powerSlope(g, a, b)),
-    (g, dy, a, _, y) => g.mul(g.mul(dy, y), g.log(a)),
-  ], signed, emitPow),
+  Pow: binary(
+    "Pow",
+    (a, b) => a ** b,
+    [
+      (g, dy, a, b) => g.mul(dy, powerSlope(g, a, b)),
+      (g, dy, a, _, y) => g.mul(g.mul(dy, y), g.log(a)),
+    ],
+    signed,
+    emitPow,
+  ),
   // Where both are equal, the first operand takes all of the gradient.
   Max: binary("Max", (a, b) => Math.max(a, b), [
     (g, dy, a, b) => g.where(g.greaterOrEqual(a, b), dy, 0),

@@ -1,0 +1,206 @@
+/** A GPU under onnxruntime-web: sessions, tensors in its memory, masks; what it cannot hold, and what becomes of it. */
+
+import type * as Ort from "onnxruntime-web";
+import { BYTES, type Sizes } from "../../codegen/cost.ts";
+import { evaluateShape, formatShape } from "../../codegen/ir/dims.ts";
+import { OnnxHubError } from "../../errors.ts";
+import type { RandomStream } from "../../random.ts";
+import type { FeedTensor } from "../backend.ts";
+import { type Device, type DeviceFeeds, type DeviceLoadOptions, type DeviceSession, isOnDevice, type NamedTensor } from "../device.ts";
+import { MaskShader } from "./masks.ts";
+import { downloadTensors, emptyTensor, uploadTensor, WebgpuTensor } from "./tensors.ts";
+
+/** What of onnxruntime's API is used. */
+export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
+
+/** How long the news of a loss may take to arrive after what failed by it, in milliseconds. */
+const NEWS_OF_LOSS = 250;
+
+/** What a device is made of. */
+export interface WebgpuDeviceOptions {
+  readonly ort: OnnxRuntime;
+  readonly device: GPUDevice;
+  readonly description: string;
+  /** Runs one job after the other: onnxruntime-web refuses two runs at once. */
+  readonly alone: <T>(job: () => Promise<T>) => Promise<T>;
+}
+
+/** See {@linkcode Device}. */
+export class WebgpuDevice implements Device {
+  readonly description: string;
+  readonly #ort: OnnxRuntime;
+  readonly #device: GPUDevice;
+  readonly #alone: WebgpuDeviceOptions["alone"];
+  readonly #masks: MaskShader;
+  /** Rejects once the device is lost. */
+  readonly #loss: Promise<never>;
+  #lost: string | null = null;
+  /** The first error that nothing else reported. */
+  #failure: string | null = null;
+
+  /** Takes over a GPU device. */
+  constructor({ ort, device, description, alone }: WebgpuDeviceOptions) {
+    this.#ort = ort;
+    this.#device = device;
+    this.description = description;
+    this.#alone = alone;
+    this.#masks = new MaskShader(device);
+    this.#loss = device.lost.then(({ reason, message }) => {
+      this.#lost = message || reason;
+      throw new Error(this.#lost);
+    });
+    this.#loss.catch(() => {});
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+  }
+
+  /** See {@linkcode Device}. */
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
+  /** See {@linkcode Device}. */
+  get maxTensorBytes(): number {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
+    return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+  }
+
+  /** The GPU device underneath. */
+  get gpu(): GPUDevice {
+    return this.#device;
+  }
+
+  /** See {@linkcode Device}. */
+  upload(tensor: FeedTensor): WebgpuTensor {
+    this.#requireAlive();
+    return uploadTensor(this.#device, this.#ort.Tensor, tensor);
+  }
+
+  /** See {@linkcode Device}. */
+  async download(tensors: readonly WebgpuTensor[]): Promise<FeedTensor[]> {
+    this.#requireAlive();
+    const results = await this.#guarded("reading from the GPU", () => downloadTensors(this.#device, tensors));
+    this.#requireNoFailure("reading from the GPU");
+    return results;
+  }
+
+  /** See {@linkcode Device}. */
+  mask(stream: RandomStream, rate: number, shape: readonly number[], scale: number): WebgpuTensor {
+    this.#requireAlive();
+    const { tensor, buffer } = emptyTensor(this.#device, this.#ort.Tensor, "float32", shape);
+    this.#masks.fill(buffer, stream, rate, tensor.bytes / BYTES.float32, scale);
+    return tensor;
+  }
+
+  /** See {@linkcode Device}. */
+  requireRoom(tensors: Iterable<NamedTensor>, sizes: Sizes): void {
+    const limit = this.maxTensorBytes;
+    for (const { name, dtype, shape } of tensors) {
+      const dims = evaluateShape(shape, sizes);
+      const bytes = BYTES[dtype] * dims.reduce((a, b) => a * b, 1);
+      if (bytes <= limit) continue;
+      const count = (number: number) => number.toLocaleString("en-US");
+      throw new OnnxHubError("backend/limits", "A tensor is larger than this GPU lets one be", {
+        path: name,
+        expected: `at most ${count(limit)} bytes (${this.description})`,
+        found: `${count(bytes)} bytes for ${dtype} ${formatShape(dims)}`,
+        remedy: 'Take a smaller batch, shorter sequences or a smaller model, or the backend "wasm".',
+      });
+    }
+  }
+
+  /** See {@linkcode Device}. */
+  async load(model: Uint8Array<ArrayBuffer>, { label, sizes, whole = false }: DeviceLoadOptions): Promise<DeviceSession> {
+    this.#requireAlive();
+    const options = {
+      executionProviders: [{ name: "webgpu", device: this.#device } as Ort.InferenceSession.WebGpuExecutionProviderOption],
+      preferredOutputLocation: "gpu-buffer",
+      freeDimensionOverrides: sizes,
+      ...(whole && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
+    } as const;
+    let session: Ort.InferenceSession | null = await this.#guarded(
+      `loading the graph ${label}`,
+      () => this.#alone(() => this.#ort.InferenceSession.create(model, options)),
+      "backend/load",
+    );
+    return {
+      run: async (feeds) => {
+        this.#requireAlive();
+        if (!session) throw new OnnxHubError("backend/disposed", `The graph ${label} was disposed of`, { remedy: "Make a new model." });
+        return await this.#run(session, feeds, label);
+      },
+      dispose: async () => {
+        const released = session;
+        session = null;
+        if (released) await this.#alone(() => released.release());
+      },
+    };
+  }
+
+  async #run(session: Ort.InferenceSession, feeds: DeviceFeeds, label: string): Promise<Record<string, WebgpuTensor>> {
+    const sent: WebgpuTensor[] = [];
+    try {
+      const inputs: Record<string, Ort.Tensor> = {};
+      for (const [name, feed] of Object.entries(feeds)) {
+        const tensor = isOnDevice(feed) ? feed as WebgpuTensor : this.upload(feed);
+        if (tensor !== feed) sent.push(tensor);
+        inputs[name] = tensor.tensor;
+      }
+      const doing = `running the graph ${label}`;
+      const results = await this.#guarded(doing, () => this.#alone(() => session.run(inputs)));
+      const outputs = Object.fromEntries(
+        Object.entries(results).map((
+          [name, value],
+        ) => [name, new WebgpuTensor(value as Ort.Tensor, () => (value as Ort.Tensor).dispose())]),
+      );
+      try {
+        this.#requireNoFailure(doing);
+      } catch (error) {
+        for (const output of Object.values(outputs)) output.dispose();
+        throw error;
+      }
+      return outputs;
+    } finally {
+      for (const tensor of sent) tensor.dispose();
+    }
+  }
+
+  /** Does something during which the device may be lost, and says so if it was. */
+  async #guarded<T>(doing: string, body: () => Promise<T>, code: "backend/load" | "backend/run" = "backend/run"): Promise<T> {
+    try {
+      return await Promise.race([body(), this.#loss]);
+    } catch (error) {
+      if (error instanceof OnnxHubError) throw error;
+      await Promise.race([this.#loss.catch(() => {}), new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);
+      if (this.isLost) throw this.#lossError(doing, error);
+      const text = error instanceof Error ? error.message : String(error);
+      throw new OnnxHubError(code, `onnxruntime failed ${doing}`, { found: text, cause: error });
+    }
+  }
+
+  #lossError(doing: string, cause?: unknown): OnnxHubError {
+    return new OnnxHubError("backend/device-lost", `The GPU was lost before or while ${doing}`, {
+      found: this.#lost ?? undefined,
+      remedy: "Make the model anew, from what was saved last.",
+      cause,
+    });
+  }
+
+  #requireAlive(): void {
+    if (this.isLost) throw this.#lossError("it was used");
+  }
+
+  /** What went wrong without anyone being told: not enough memory, above all. */
+  #requireNoFailure(doing: string): void {
+    const failure = this.#failure;
+    if (failure === null) return;
+    this.#failure = null;
+    const isMemory = /memory/i.test(failure);
+    throw new OnnxHubError("backend/run", `The GPU failed ${doing}`, {
+      found: failure,
+      remedy: isMemory ? "Take a smaller batch, shorter sequences or a smaller model." : undefined,
+    });
+  }
+}
