@@ -5,6 +5,14 @@ import { OnnxHubError } from "../errors.ts";
 import { initialize } from "./initializers.ts";
 import type { Tensor } from "./tensor.ts";
 
+/** Another place where weights are kept, and may be newer than on the host: the memory of a device. */
+export interface WeightHolder {
+  /** Writes what is newer there into the host's arrays. */
+  sync(): Promise<void>;
+  /** Lets go of everything that it keeps. */
+  dispose(): void;
+}
+
 /** The most elements of one weight: 4 GiB of float32, as much as a backend's heap. */
 const ELEMENT_LIMIT = 2 ** 30;
 
@@ -26,6 +34,13 @@ function elements({ path, shape }: WeightInfo): number {
 export class Parameters {
   readonly #data = new Map<string, Float32Array<ArrayBuffer>>();
   readonly #infos = new Map<string, WeightInfo>();
+  readonly #holders = new Set<WeightHolder>();
+  /** The weights that a holder has newer. */
+  readonly #ahead = new Set<string>();
+  /** The version as of which a weight of its own changed alone. */
+  readonly #changed = new Map<string, number>();
+  /** The version as of which any weight may have changed. */
+  #allChanged = 0;
   /** Goes up whenever a weight changes, so that copies know when they are stale. */
   version = 0;
 
@@ -67,12 +82,60 @@ export class Parameters {
     throw new OnnxHubError("model/unknown-weight", `There is no weight ${path}`, { path });
   }
 
-  /** A weight's values, to read, or to write in place (then call {@linkcode touch}). */
+  /** The parameters that keep a weight: these, or the parent. */
+  owner(path: string): Parameters {
+    return this.#infos.has(path) || !this.parent?.has(path) ? this : this.parent.owner(path);
+  }
+
+  /** Adds a holder: what {@linkcode sync} asks for newer values. */
+  attach(holder: WeightHolder): void {
+    this.#holders.add(holder);
+  }
+
+  /** Removes a holder. */
+  detach(holder: WeightHolder): void {
+    this.#holders.delete(holder);
+  }
+
+  /** Whether a holder has a newer value of a weight. */
+  isAhead(path: string): boolean {
+    return this.#ahead.has(path);
+  }
+
+  /** Says that a holder has a newer value of a weight, or no longer: the host has it too, or it is lost. */
+  setAhead(path: string, isAhead: boolean): void {
+    if (!isAhead) this.#ahead.delete(path);
+    else if (!this.#ahead.has(path)) {
+      this.#ahead.add(path);
+      this.version++;
+    }
+  }
+
+  /** Brings the newest values of all weights to the host, where {@linkcode get} gives them. Nothing to do where no device trains. */
+  async sync(): Promise<void> {
+    await this.parent?.sync();
+    for (const holder of this.#holders) await holder.sync();
+  }
+
+  /** Goes up when the host's values of a weight of its own change. */
+  versionOf(path: string): number {
+    return Math.max(this.#allChanged, this.#changed.get(path) ?? 0);
+  }
+
+  /**
+   * A weight's values, to read, or to write in place (then call {@linkcode touch}). Throws "model/unsynced" while a device has newer ones.
+   */
   get(path: string): Float32Array<ArrayBuffer> {
     const info = this.#infos.get(path);
     if (!info) {
       if (this.parent?.has(path)) return this.parent.get(path);
       this.info(path);
+    }
+    if (this.#ahead.has(path)) {
+      throw new OnnxHubError("model/unsynced", `The newest values of the weight ${path} are on the device that trains it`, {
+        path,
+        remedy: "Await `parameters.sync()` first.",
+      });
     }
     let data = this.#data.get(path);
     if (!data) {
@@ -91,13 +154,14 @@ export class Parameters {
     }
     let data = this.#data.get(path);
     if (!data) this.#data.set(path, data = new Float32Array(elements(info!)));
-    this.touch();
+    this.#changed.set(path, ++this.version);
+    this.#ahead.delete(path);
     return data;
   }
 
   /** Says that weights were written in place. */
   touch(): void {
-    this.version++;
+    this.#allChanged = ++this.version;
     this.parent?.touch();
   }
 
@@ -116,6 +180,9 @@ export class Parameters {
 
   /** Lets go of all values of its own. */
   dispose(): void {
+    for (const holder of [...this.#holders]) holder.dispose();
+    this.#holders.clear();
+    this.#ahead.clear();
     this.#data.clear();
     this.#infos.clear();
   }
