@@ -10,6 +10,7 @@ import { type LossConfig, type LossReduction, type LossRule, lossRule, reduceLos
 import { type LoweredModel, lowerModel } from "./lowering/model.ts";
 import { type MetricConfig, type MetricRule, metricRule } from "./metrics.ts";
 import { encode } from "./onnx/encode.ts";
+import type { Provider } from "./ops/rule.ts";
 import type { Sizes } from "./cost.ts";
 import { optimize } from "./passes/optimize.ts";
 import { withRowsOutside } from "./passes/rows.ts";
@@ -23,6 +24,8 @@ export type CompileRequest =
     readonly mode: "infer";
     /** Which outputs; default the head's, or the backbone's where there is no head. */
     readonly part?: "model" | "backbone";
+    /** What is to run it; default "cpu". */
+    readonly provider?: Provider;
   }
   | {
     /** "train": loss, metric sums and gradients. "test": loss and metric sums, dropout off. */
@@ -34,6 +37,8 @@ export type CompileRequest =
     readonly trainable?: readonly string[];
     /** Rows of weights are looked up by who runs the program, and gradients of such weights come in parts: see {@linkcode withRowsOutside}. */
     readonly rowsOutside?: boolean;
+    /** What is to run it; default "cpu", which stages are always for. */
+    readonly provider?: Provider;
     /** Cut into stages (see {@linkcode cutIntoStages}) that take little memory at these sizes of the symbols; default one stage. */
     readonly stagesFor?: Sizes;
   };
@@ -102,9 +107,15 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
   const used = new Set(graph.inputs.map((value) => value.name));
   const plain = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
   const whole = request.mode !== "infer" && request.rowsOutside ? withRowsOutside(plain) : plain;
-  const { stages, graphs } = request.mode !== "infer" && request.stagesFor
-    ? cutIntoStages(whole, spec, request.stagesFor)
-    : { stages: [{ name: graph.name, model: encode(whole.graph), inputs: whole.inputs, outputs: whole.outputs }], graphs: [whole.graph] };
+  const { stages, graphs } = request.mode !== "infer" && request.stagesFor ? cutIntoStages(whole, spec, request.stagesFor) : {
+    stages: [{
+      name: graph.name,
+      model: encode(whole.graph, { provider: request.provider }),
+      inputs: whole.inputs,
+      outputs: whole.outputs,
+    }],
+    graphs: [whole.graph],
+  };
   return {
     program: { mode: request.mode, inputs: whole.inputs, stages, weights, limits: spec.limits },
     graph: whole.graph,

@@ -48,6 +48,8 @@ export interface Device {
   readonly maxTensorBytes: number;
   /** Whether it is gone for good. */
   readonly isLost: boolean;
+  /** A float32 tensor of zeros. */
+  zeros(shape: readonly number[]): DeviceTensor;
   /** Copies a tensor into the device's memory. */
   upload(tensor: FeedTensor): DeviceTensor;
   /** Copies tensors out of it, all at once. */

@@ -7,8 +7,8 @@ import type { Tensor } from "./tensor.ts";
 
 /** Another place where weights are kept, and may be newer than on the host: the memory of a device. */
 export interface WeightHolder {
-  /** Writes what is newer there into the host's arrays. */
-  sync(): Promise<void>;
+  /** Reads what is newer there; what it gives writes that into the host's arrays. */
+  fetch(): Promise<() => void>;
   /** Lets go of everything that it keeps. */
   dispose(): void;
 }
@@ -111,10 +111,18 @@ export class Parameters {
     }
   }
 
-  /** Brings the newest values of all weights to the host, where {@linkcode get} gives them. Nothing to do where no device trains. */
+  /**
+   * Brings the newest values of all weights to the host, where {@linkcode get} gives them: all or, where that fails, none, so that what the host has is
+   * of one step. Nothing to do where no device trains.
+   */
   async sync(): Promise<void> {
-    await this.parent?.sync();
-    for (const holder of this.#holders) await holder.sync();
+    const writes: (() => void)[] = [];
+    for (const holder of this.#allHolders()) writes.push(await holder.fetch());
+    for (const write of writes) write();
+  }
+
+  #allHolders(): WeightHolder[] {
+    return [...this.parent ? this.parent.#allHolders() : [], ...this.#holders];
   }
 
   /** Goes up when the host's values of a weight of its own change. */

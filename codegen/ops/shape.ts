@@ -113,6 +113,30 @@ const concat: OpRule<"Concat"> = {
   },
 };
 
+const split: OpRule<"Split"> = {
+  infer(inputs, { axis: anyAxis, sizes }) {
+    requireInputs("Split", inputs, 1);
+    const [{ dtype, shape }] = inputs;
+    const axis = requireAxis("Split", anyAxis, shape.length);
+    if (sizes.some((size) => !Number.isInteger(size) || size < 1) || sizes.reduce((sum, size) => sum + size, 0) !== shape[axis]) {
+      shapeError("Split", `sizes of 1 or more that add up to axis ${axis} of ${formatShape(shape)}`, `[${sizes.join(", ")}]`);
+    }
+    return sizes.map((size) => ({ dtype, shape: shape.with(axis, size) }));
+  },
+  emit(emitter, { inputs: [x], attributes: { axis, sizes } }, outputs) {
+    if (sizes.length === 1) emitter.node("Identity", [emitter.name(x)], {}, outputs);
+    else emitter.node("Split", [emitter.name(x), vector(emitter, ...sizes)], { axis: int(axis) }, outputs);
+  },
+  gradient: (g, { outputs, attributes: { axis } }, dys) => [
+    () => g.concat(outputs.map(({ dtype, shape }, i) => dys[i] ?? g.expand(g.constant(0, [], dtype), shape)), axis),
+  ],
+  evaluate([x], { axis: anyAxis }, outputs) {
+    const axis = requireAxis("Split", anyAxis, x.shape.length);
+    const { starts } = segments(outputs.map(({ shape }) => shape), axis);
+    return outputs.map(({ shape }, i) => tensorOf(shape, (index) => at(x, index.with(axis, starts[i] + index[axis]))));
+  },
+};
+
 /** The bounds that a slice of an axis has, counted from the front; null where the axis' length isn't known. */
 function sliceBounds(dim: number, start: number, end: number | null): [number, number] {
   const place = (position: number) => Math.min(Math.max(position < 0 ? position + dim : position, 0), dim);
@@ -235,6 +259,7 @@ export const movements = {
   Transpose: transpose,
   Expand: expand,
   Concat: concat,
+  Split: split,
   Slice: slice,
   Pad: pad,
   Squeeze: squeeze,

@@ -97,7 +97,7 @@ function clipped(b: GraphBuilder, inputs: Inputs, g: Value, clip: Clip | null): 
 }
 
 /** What all gradients are multiplied by so that their global norm is within the limit; NaN when that norm isn't finite. */
-function globalClipScale(b: GraphBuilder, squaredNorm: Value, limit: number): Value {
+export function globalClipScale(b: GraphBuilder, squaredNorm: Value, limit: number): Value {
   const norm = b.sqrt(squaredNorm);
   const scale = b.mul(f32(limit), b.min(b.div(1, norm), f32(1 / limit)));
   return b.add(scale, b.sub(norm, norm));

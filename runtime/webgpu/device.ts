@@ -7,8 +7,9 @@ import { OnnxHubError } from "../../errors.ts";
 import type { RandomStream } from "../../random.ts";
 import type { FeedTensor } from "../backend.ts";
 import { type Device, type DeviceFeeds, type DeviceLoadOptions, type DeviceSession, isOnDevice, type NamedTensor } from "../device.ts";
+import { type Alone, LoadedGraph } from "./graph.ts";
 import { MaskShader } from "./masks.ts";
-import { downloadTensors, emptyTensor, uploadTensor, WebgpuTensor } from "./tensors.ts";
+import { downloadTensors, emptyTensor, uploadTensor, type WebgpuTensor } from "./tensors.ts";
 
 /** What of onnxruntime's API is used. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
@@ -21,8 +22,8 @@ export interface WebgpuDeviceOptions {
   readonly ort: OnnxRuntime;
   readonly device: GPUDevice;
   readonly description: string;
-  /** Runs one job after the other: onnxruntime-web refuses two runs at once. */
-  readonly alone: <T>(job: () => Promise<T>) => Promise<T>;
+  /** onnxruntime-web refuses two runs at once. */
+  readonly alone: Alone;
 }
 
 /** See {@linkcode Device}. */
@@ -30,7 +31,7 @@ export class WebgpuDevice implements Device {
   readonly description: string;
   readonly #ort: OnnxRuntime;
   readonly #device: GPUDevice;
-  readonly #alone: WebgpuDeviceOptions["alone"];
+  readonly #alone: Alone;
   readonly #masks: MaskShader;
   /** Rejects once the device is lost. */
   readonly #loss: Promise<never>;
@@ -70,6 +71,12 @@ export class WebgpuDevice implements Device {
   /** The GPU device underneath. */
   get gpu(): GPUDevice {
     return this.#device;
+  }
+
+  /** See {@linkcode Device}. */
+  zeros(shape: readonly number[]): WebgpuTensor {
+    this.#requireAlive();
+    return emptyTensor(this.#device, this.#ort.Tensor, "float32", shape).tensor;
   }
 
   /** See {@linkcode Device}. */
@@ -120,26 +127,25 @@ export class WebgpuDevice implements Device {
       freeDimensionOverrides: sizes,
       ...(whole && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
     } as const;
-    let session: Ort.InferenceSession | null = await this.#guarded(
+    const session = await this.#guarded(
       `loading the graph ${label}`,
       () => this.#alone(() => this.#ort.InferenceSession.create(model, options)),
       "backend/load",
     );
+    const graph = new LoadedGraph(session, this.#alone);
     return {
       run: async (feeds) => {
         this.#requireAlive();
-        if (!session) throw new OnnxHubError("backend/disposed", `The graph ${label} was disposed of`, { remedy: "Make a new model." });
-        return await this.#run(session, feeds, label);
+        if (graph.isDisposed) {
+          throw new OnnxHubError("backend/disposed", `The graph ${label} was disposed of`, { remedy: "Make a new model." });
+        }
+        return await this.#run(graph, feeds, label);
       },
-      dispose: async () => {
-        const released = session;
-        session = null;
-        if (released) await this.#alone(() => released.release());
-      },
+      dispose: () => graph.dispose(),
     };
   }
 
-  async #run(session: Ort.InferenceSession, feeds: DeviceFeeds, label: string): Promise<Record<string, WebgpuTensor>> {
+  async #run(graph: LoadedGraph, feeds: DeviceFeeds, label: string): Promise<Record<string, WebgpuTensor>> {
     const sent: WebgpuTensor[] = [];
     try {
       const inputs: Record<string, Ort.Tensor> = {};
@@ -149,12 +155,7 @@ export class WebgpuDevice implements Device {
         inputs[name] = tensor.tensor;
       }
       const doing = `running the graph ${label}`;
-      const results = await this.#guarded(doing, () => this.#alone(() => session.run(inputs)));
-      const outputs = Object.fromEntries(
-        Object.entries(results).map((
-          [name, value],
-        ) => [name, new WebgpuTensor(value as Ort.Tensor, () => (value as Ort.Tensor).dispose())]),
-      );
+      const outputs = await this.#guarded(doing, () => graph.run(inputs));
       try {
         this.#requireNoFailure(doing);
       } catch (error) {

@@ -53,7 +53,7 @@ export class WebgpuTensor implements DeviceTensor {
   }
 }
 
-/** A new buffer under a tensor, to be filled. */
+/** A tensor over a new buffer, which is all zeros. */
 export function emptyTensor(
   device: GPUDevice,
   Tensor: TensorClass,
