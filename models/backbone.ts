@@ -93,7 +93,7 @@ export class Backbone extends Model {
 
   /** See {@linkcode Model}. */
   protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer" }).program;
+    return compile(this.expanded, { mode: "infer", provider: this.provider }).program;
   }
 
   /** The outputs for one batch of inputs, by name; dropout off. */
@@ -136,14 +136,13 @@ export class Backbone extends Model {
 
   /** Writes a preset directory that KerasHub loads. A killed save leaves the old directory or the new one, never a broken one. */
   async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     await saveBackbone(this, directory, options);
   }
 
   /** Writes the weights to a Keras `.weights.h5` file. */
-  // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async saveWeights(path: string): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     return saveBackboneWeights(this, path);
   }
 
@@ -161,7 +160,7 @@ export class Backbone extends Model {
    * Throws "preset/inexpressible" with the hyperparameter that transformers cannot express, and "preset/no-format" for a spec without its names.
    */
   async saveToHuggingFace(directory: string, options: HuggingFaceSaveOptions = {}): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     await saveBackboneToHuggingFace(this, directory, options);
   }
 

@@ -2,7 +2,8 @@
 
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
-import type { Backend, BackendName } from "../runtime/backend.ts";
+import type { Provider } from "../codegen/ops/rule.ts";
+import type { Backend, BackendChoice, BackendName } from "../runtime/backend.ts";
 import { openBackend } from "../runtime/backends.ts";
 import type { Parameters } from "../runtime/parameters.ts";
 import { ProgramRunner, type RunResult } from "../runtime/runner.ts";
@@ -12,8 +13,8 @@ import { showAs } from "./inspect.ts";
 
 /** Where and how a model runs. */
 export interface RunOptions {
-  /** Where it runs; default `"wasm"`. */
-  backend?: BackendName;
+  /** Where it runs; default `"wasm"`. `{ name: "webgpu", syncEvery: 100 }` says how often a GPU's weights are copied to the host. */
+  backend?: BackendChoice;
   /** Threads of the backend; default the processor's cores. Fixed by the first model of the process. */
   threads?: number;
   /** The seed of everything random: initial weights, dropout, masks, shuffling. Default 0. */
@@ -59,7 +60,24 @@ export abstract class Model {
   /** The backend, opened on first use. */
   protected backend(): Promise<Backend> {
     this.assertAlive();
-    return this.#backend ??= openBackend(this.run.backend, { threads: this.run.threads });
+    return this.#backend ??= openBackend(this.backendName, { threads: this.run.threads });
+  }
+
+  /** The backend's name, without its settings. */
+  protected get backendName(): BackendName {
+    const { backend } = this.run;
+    return typeof backend === "string" ? backend : backend.name;
+  }
+
+  /** What programs are compiled for. */
+  protected get provider(): Provider {
+    return this.backendName === "webgpu" ? "webgpu" : "cpu";
+  }
+
+  /** Brings weights that were trained on a device to the host: `parameters` then has them. Methods that read weights do so by themselves. */
+  async sync(): Promise<void> {
+    this.assertAlive();
+    await this.parameters.sync();
   }
 
   /** Throws "model/disposed" once the model is gone. */
@@ -80,9 +98,8 @@ export abstract class Model {
   }
 
   /** Copies of all weights, in order. */
-  // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async getWeights(): Promise<Tensor<"float32">[]> {
-    this.assertAlive();
+    await this.sync();
     return this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: this.parameters.get(path).slice() }));
   }
 

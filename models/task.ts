@@ -127,9 +127,15 @@ export class Task extends Model {
     }
   }
 
+  /** Brings weights and the optimizer's state that are on a device to the host. */
+  override async sync(): Promise<void> {
+    await super.sync();
+    if (this.#engine?.hasTrained) await this.#engine.optimizer.sync?.();
+  }
+
   /** See {@linkcode Model}. */
   protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer" }).program;
+    return compile(this.expanded, { mode: "infer", provider: this.provider }).program;
   }
 
   /**
@@ -180,6 +186,8 @@ export class Task extends Model {
       spec: this.expanded,
       parameters: this.parameters,
       backend: () => this.backend(),
+      provider: this.provider,
+      syncEvery: typeof this.run.backend === "string" ? undefined : this.run.backend.syncEvery,
       weights: this.#weights,
       trainable: () => this.trainableWeights,
       seed: this.run.seed,
@@ -311,7 +319,7 @@ export class Task extends Model {
 
   /** Writes a preset directory that KerasHub loads: head, preprocessor and tokenizer with it. A killed save never leaves a broken one. */
   async saveToPreset(directory: string, options: SaveOptions = {}): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     await saveTask(this, directory, options);
   }
 
@@ -322,7 +330,7 @@ export class Task extends Model {
    * Throws "preset/inexpressible" with the hyperparameter that transformers cannot express, and "preset/no-format" for a spec without its names.
    */
   async saveToHuggingFace(directory: string, options: HuggingFaceSaveOptions = {}): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     await saveTaskToHuggingFace(this, directory, options);
   }
 
@@ -349,14 +357,13 @@ export class Task extends Model {
    * ```
    */
   async exportOnnx(directory: string, options: OnnxExportOptions = {}): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     await exportOnnx(this, directory, options);
   }
 
   /** Writes all weights, and the optimizer's variables once there are any, to a Keras `.weights.h5` file. */
-  // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async saveWeights(path: string): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     return saveWeightsFile(this, path);
   }
 
@@ -368,9 +375,8 @@ export class Task extends Model {
   }
 
   /** Writes the head's weights to a `.weights.h5` file. */
-  // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async saveTaskWeights(path: string): Promise<void> {
-    this.assertAlive();
+    await this.sync();
     return saveTaskWeights(this, path);
   }
 

@@ -31,6 +31,19 @@ export interface Backend {
 /** Where a model runs. */
 export type BackendName = "wasm" | "native" | "webgpu";
 
+/** A backend with settings of its own. */
+export interface WebgpuChoice {
+  readonly name: "webgpu";
+  /**
+   * Copies the weights to the host after every so many training steps, 1 or more; by default at the end of every epoch. What the host has is what
+   * survives the loss of the GPU.
+   */
+  readonly syncEvery?: number;
+}
+
+/** What may be chosen: a name, or a name with settings. */
+export type BackendChoice = BackendName | WebgpuChoice;
+
 /** How a backend is set up. */
 export interface BackendOptions {
   /** Threads, 1 to 64; default the processor's cores, at most 8. On `wasm` fixed by the first session of a process. */

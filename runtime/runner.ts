@@ -3,6 +3,8 @@
 import type { Program, ProgramInput, ProgramOutput, Stage } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, FeedTensor, Session } from "./backend.ts";
+import type { Device } from "./device.ts";
+import { DeviceRunner } from "./device_runner.ts";
 import { bindFeeds, type BoundFeeds, dropoutMask, type RunInputs } from "./feeds.ts";
 import { FactorProduct, type Gradient, GradientInTerms, type GradientTerms, wholeGradient } from "./gradient.ts";
 import type { Parameters } from "./parameters.ts";
@@ -36,6 +38,7 @@ export class ProgramRunner {
   /** The last stage that gives a part of a weight's gradient, by its path. */
   readonly #lastPart = new Map<string, number>();
   readonly #product: FactorProduct;
+  #onDevice: DeviceRunner | null = null;
   #disposed = false;
 
   /** Nothing is loaded until the first run. */
@@ -54,6 +57,8 @@ export class ProgramRunner {
   async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
     if (this.#disposed) throw new OnnxHubError("model/disposed", "The model was disposed of", { remedy: "Make a new one." });
     const { program } = this;
+    const { device } = await this.backend();
+    if (device) return await this.#runOn(device, inputs);
     const bound = bindFeeds(program, inputs);
     const batch = { ...bound.feeds };
     const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols: bound.symbols };
@@ -75,6 +80,23 @@ export class ProgramRunner {
       await this.#handOn(parts, at, take ?? keep);
     }
     return result;
+  }
+
+  /** Runs the program on a device and reads all that it gives. */
+  async #runOn(device: Device, inputs: RunInputs): Promise<RunResult> {
+    this.#onDevice ??= new DeviceRunner(this.program, device, this.parameters);
+    const { outputs, symbols } = await this.#onDevice.run(inputs);
+    try {
+      const values = await device.download(outputs.map(({ tensor }) => tensor));
+      const result: RunResult = { outputs: {}, loss: NaN, metrics: {}, gradients: new Map(), symbols };
+      outputs.forEach(({ output }, i) => {
+        if (output.role === "gradient") result.gradients.set(output.weight, values[i].data as Float32Array<ArrayBuffer>);
+        else sort(result, { feeds: {}, symbols }, output, values[i]);
+      });
+      return result;
+    } finally {
+      for (const { tensor } of outputs) tensor.dispose();
+    }
   }
 
   #session({ model, name }: Stage): Promise<Session> {
@@ -135,6 +157,7 @@ export class ProgramRunner {
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
     await this.#product.dispose();
+    await this.#onDevice?.dispose();
     for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();
   }
 }

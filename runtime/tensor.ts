@@ -41,6 +41,8 @@ export type TensorLike = Tensor | NestedArray | NumericArray | {
   readonly shape: readonly number[];
 };
 
+const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const satisfies Record<TensorDType, unknown>;
+
 /** Whether a value is a tensor (anything with `data` and `shape`). */
 export function isTensor(value: unknown): value is Tensor {
   return typeof value === "object" && value !== null && "data" in value && "shape" in value;
@@ -69,7 +71,7 @@ export function tensor<D extends TensorDType>(value: TensorLike, dtype: D, path 
         found: `${value.data.length}`,
       });
     }
-    if (value.dtype === dtype) return value as unknown as Tensor<D>;
+    if (value.dtype === dtype && value.data instanceof ARRAYS[dtype]) return value as unknown as Tensor<D>;
     return { dtype, shape: [...value.shape], data: fill(dtype, value.data as ArrayLike<number>, path) };
   }
   if (ArrayBuffer.isView(value)) {

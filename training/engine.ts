@@ -36,6 +36,8 @@ export interface Engine {
   readonly optimizer: OptimizerHandle;
   /** Forward, backward, update. */
   trainBatch(batch: Batch): Promise<BatchResult>;
+  /** Called at the end of every epoch of training. */
+  endEpoch?(): Promise<void>;
   /** Forward and loss, dropout off. */
   testBatch(batch: Batch): Promise<BatchResult>;
   /** Outputs, dropout off. With one output its name is the only key. */

@@ -83,6 +83,7 @@ async function trainEpoch(run: Run, epochs: Epochs, callbacks: CallbackList, epo
   }
   await batches.settle();
   await epochs.end();
+  await run.engine.endEpoch?.();
   return run.metrics.logs();
 }
 

@@ -1,6 +1,7 @@
 /** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
 
 import { compile, type CompileRequest } from "../codegen/compile.ts";
+import type { Provider } from "../codegen/ops/rule.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
@@ -9,6 +10,7 @@ import { ProgramRunner } from "../runtime/runner.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 import type { Batch, BatchResult, Engine } from "./engine.ts";
+import { DeviceTraining } from "./device_training.ts";
 import { HostTraining } from "./host_training.ts";
 import { readState, writeState } from "./state_file.ts";
 import type { TrainingOptimizer, TrainingRun } from "./training_run.ts";
@@ -20,6 +22,10 @@ export interface ModelEngineOptions {
   readonly parameters: Parameters;
   /** Opens the backend when it is first needed. */
   readonly backend: () => Promise<Backend>;
+  /** What programs are compiled for: "webgpu" where that is the backend, which then trains on the device. */
+  readonly provider: Provider;
+  /** How many training steps on a device come before the host gets its weights; default an epoch's. */
+  readonly syncEvery?: number;
   readonly setup: TrainingSetup;
   /** The weights in order. */
   readonly weights: readonly WeightInfo[];
@@ -64,7 +70,7 @@ export class ModelEngine implements Engine {
   }
 
   #program(request: CompileRequest): Program {
-    return compile(this.#options.spec, request).program;
+    return compile(this.#options.spec, { ...request, provider: this.#options.provider }).program;
   }
 
   #runner(program: Program): ProgramRunner {
@@ -74,7 +80,7 @@ export class ModelEngine implements Engine {
 
   /** Training of the weights that are to be trained now; another set of weights begins anew. */
   #ensureTraining(): TrainingRun {
-    const { spec, setup, parameters, backend, seed } = this.#options;
+    const { spec, setup, parameters, backend, seed, provider, syncEvery } = this.#options;
     const trainable = this.#options.trainable().map(({ path }) => path);
     const key = trainable.join("\n");
     if (this.#training?.key === key) return this.#training.run;
@@ -85,7 +91,8 @@ export class ModelEngine implements Engine {
       });
     }
     const previous = this.#training;
-    const run = new HostTraining({ spec, setup, parameters, backend, trainable, seed });
+    const options = { spec, setup, parameters, backend, trainable, seed, syncEvery };
+    const run = provider === "webgpu" ? new DeviceTraining(options) : new HostTraining(options);
     this.#training = { key, run };
     previous?.run.dispose();
     return run;
@@ -96,6 +103,11 @@ export class ModelEngine implements Engine {
     const result = await this.#ensureTraining().step(batch, this.#batches);
     this.#batches++;
     return result;
+  }
+
+  /** What was trained on a device survives its loss from here on. */
+  async endEpoch(): Promise<void> {
+    if (this.#options.syncEvery === undefined) await this.#options.parameters.sync();
   }
 
   /** Forward and loss, dropout off. */
@@ -112,11 +124,10 @@ export class ModelEngine implements Engine {
   }
 
   /** Copies of all weights, in order. */
-  getWeights(): Promise<readonly Tensor<"float32">[]> {
+  async getWeights(): Promise<readonly Tensor<"float32">[]> {
     const { parameters } = this.#options;
-    return Promise.resolve(
-      this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() })),
-    );
+    await parameters.sync();
+    return this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() }));
   }
 
   /** Replaces all weights. */
@@ -128,6 +139,8 @@ export class ModelEngine implements Engine {
   /** Writes weights, optimizer state and the position in the random streams to one file. */
   async saveState(path: string): Promise<void> {
     const { parameters } = this.#options;
+    await parameters.sync();
+    await this.optimizer.sync?.();
     const weights = new Map(this.weights.map(({ path }) => [path, parameters.get(path)]));
     await writeState(path, { weights, optimizer: this.optimizer.getState(), batches: this.#batches }, this.weights);
   }

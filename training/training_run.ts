@@ -12,6 +12,8 @@ import type { TrainingSetup } from "./training_setup.ts";
 export interface TrainingOptimizer extends OptimizerHandle {
   /** In Keras' order and under its paths. */
   readonly variables: readonly OptimizerVariable[];
+  /** Brings what `variables` and `getState` give to the host, where it is on a device. */
+  sync?(): Promise<void>;
   /** A copy of all that training goes on from. */
   getState(): OptimizerSnapshot;
   /** Goes on from a snapshot. */
@@ -38,4 +40,6 @@ export interface TrainingRunOptions {
   readonly trainable: readonly string[];
   /** Of the dropout masks. */
   readonly seed: number;
+  /** How many steps on a device come before the host gets its weights; default an epoch's. */
+  readonly syncEvery?: number;
 }

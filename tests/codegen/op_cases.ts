@@ -443,6 +443,12 @@ export const opCases: { readonly [K in OpName]: OpCases<K> } = {
         gives: ["float32[2, n]", "float32[1, n]"],
       },
       { what: "the whole", inputs: [f(3)], attributes: { axis: 0, sizes: [3] }, gives: ["float32[3]"] },
+      {
+        what: "sixty",
+        inputs: [f(120)],
+        attributes: { axis: 0, sizes: Array.from({ length: 60 }, (_, i) => i % 2 ? 1 : 3) },
+        gives: Array.from({ length: 60 }, (_, i) => `float32[${i % 2 ? 1 : 3}]`),
+      },
     ],
     bad: [
       {

@@ -1,0 +1,110 @@
+/** Training on a device: weights, gradients and slots stay there; the batch goes up, loss and metrics come down. */
+
+import { compile } from "../codegen/compile.ts";
+import { OnnxHubError } from "../errors.ts";
+import type { Device, DeviceTensor } from "../runtime/device.ts";
+import { DeviceRunner } from "../runtime/device_runner.ts";
+import { replaceWeightOn, weightOn } from "../runtime/device_weights.ts";
+import { DeviceOptimizer } from "../runtime/optimizer/device_optimizer.ts";
+import type { Batch, BatchResult } from "./engine.ts";
+import { trainedBy } from "./host_training.ts";
+import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
+
+/** Compiles the training program for the device, and runs it batch by batch. */
+export class DeviceTraining implements TrainingRun {
+  readonly #options: TrainingRunOptions;
+  readonly #compiled: ReturnType<typeof compile>;
+  readonly #optimizer: DeviceOptimizer;
+  #runner: DeviceRunner | null = null;
+  /** The step whose weights the host had when the last one began. */
+  #copied = 0;
+
+  /** Compiles the program; the device is opened by the first step. */
+  constructor(options: TrainingRunOptions) {
+    const { spec, setup, parameters, trainable } = options;
+    this.#options = options;
+    this.#compiled = compile(spec, { mode: "train", ...setup, trainable, provider: "webgpu" });
+    const reached = trainedBy(this.#compiled.program);
+    this.#optimizer = new DeviceOptimizer({
+      optimizer: setup.optimizer,
+      weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
+      device: () => this.#device(),
+      weight: (device, path) => weightOn(device, parameters, path),
+      replace: (device, path, tensor) => replaceWeightOn(device, parameters, path, tensor),
+    });
+  }
+
+  /** See {@linkcode TrainingRun}. */
+  get optimizer(): TrainingOptimizer {
+    return this.#optimizer;
+  }
+
+  async #device(): Promise<Device> {
+    const { device, name } = await this.#options.backend();
+    if (device) return device;
+    throw new OnnxHubError("internal/device", `The backend ${name} has no device to train on`);
+  }
+
+  /** See {@linkcode TrainingRun}. Throws "backend/device-lost", with the weights of the last copy on the host, once the device is lost. */
+  async step(batch: Batch, step: number): Promise<BatchResult> {
+    const { parameters, syncEvery } = this.#options;
+    const optimizer = this.#optimizer;
+    const [path] = optimizer.paths;
+    if (!parameters.owner(path).isAhead(path)) this.#copied = optimizer.batches;
+    try {
+      const result = await this.#run(batch, step);
+      if (syncEvery !== undefined && optimizer.batches % syncEvery === 0) await parameters.sync();
+      return result;
+    } catch (error) {
+      if (!(error instanceof OnnxHubError) || error.code !== "backend/device-lost") throw error;
+      // What the device had is gone: from now on the host's copy counts.
+      await parameters.sync();
+      throw new OnnxHubError("backend/device-lost", `The GPU was lost in training step ${optimizer.batches + 1}`, {
+        found: error.found,
+        remedy: `The model has the weights of step ${this.#copied}, which were copied last: save them, and go on with a new model.`,
+        cause: error,
+      });
+    }
+  }
+
+  async #run({ x, y, sampleWeight }: Batch, step: number): Promise<BatchResult> {
+    const device = await this.#device();
+    const optimizer = this.#optimizer;
+    const { outputs, symbols } = await this.#runnerOn(device).run({
+      x,
+      labels: y,
+      sampleWeight,
+      lossScale: optimizer.lossScale,
+      dropout: { seed: this.#options.seed, step },
+    });
+    const gradients = new Map<string, DeviceTensor>();
+    for (const { output, tensor } of outputs) if (output.role === "gradient") gradients.set(output.weight, tensor);
+    const scalars = outputs.filter(({ output }) => output.role === "loss" || output.role === "metric");
+    try {
+      // All work is under way before anybody waits for what it gives.
+      await optimizer.apply(gradients);
+      const values = await device.download(scalars.map(({ tensor }) => tensor));
+      const metrics: Record<string, { total: number; count: number }> = {};
+      let loss = NaN;
+      scalars.forEach(({ output }, i) => {
+        const value = values[i].data[0];
+        if (output.role === "loss") loss = value;
+        else if (output.role === "metric") (metrics[output.metric] ??= { total: 0, count: 0 })[output.part] = value;
+      });
+      return { loss, size: symbols.batch, metrics };
+    } finally {
+      for (const { tensor } of outputs) tensor.dispose();
+    }
+  }
+
+  #runnerOn(device: Device): DeviceRunner {
+    const { program, graph } = this.#compiled;
+    const values = graph.nodes.flatMap(({ scope, outputs }) => outputs.map(({ dtype, shape }) => ({ name: scope, dtype, shape })));
+    return this.#runner ??= new DeviceRunner(program, device, this.#options.parameters, values);
+  }
+
+  /** See {@linkcode TrainingRun}. */
+  async dispose(): Promise<void> {
+    await Promise.all([this.#runner?.dispose(), this.#optimizer.dispose()]);
+  }
+}
