@@ -125,6 +125,8 @@ export class WebgpuDevice implements Device {
       executionProviders: [{ name: "webgpu", device: this.#device } as Ort.InferenceSession.WebGpuExecutionProviderOption],
       preferredOutputLocation: "gpu-buffer",
       freeDimensionOverrides: sizes,
+      // What it would log it also throws.
+      logSeverityLevel: 4,
       ...(whole && { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
     } as const;
     const session = await this.#guarded(
