@@ -1,10 +1,10 @@
 /** Backbones: the core architecture of a model, without a task's head. */
 
-import { compile } from "../codegen/compile.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { lowerModel } from "../codegen/lowering/model.ts";
 import { OnnxHubError } from "../errors.ts";
 import { Parameters } from "../runtime/parameters.ts";
+import { compiledProgram } from "../runtime/program_cache.ts";
 import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand, type Spec } from "../spec/index.ts";
@@ -93,7 +93,7 @@ export class Backbone extends Model {
 
   /** See {@linkcode Model}. */
   protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer" }).program;
+    return compiledProgram(this.expanded, { mode: "infer" });
   }
 
   /** The outputs for one batch of inputs, by name; dropout off. */

@@ -1,11 +1,11 @@
 /** Tasks: a backbone with a head, compiled, trained, evaluated and used. KerasHub's `Task` over Keras' `Model`. */
 
-import { compile } from "../codegen/compile.ts";
 import { lowerModel } from "../codegen/lowering/model.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Optimizer } from "../runtime/optimizer/config.ts";
 import { Parameters } from "../runtime/parameters.ts";
+import { compiledProgram } from "../runtime/program_cache.ts";
 import type { TensorLike } from "../runtime/tensor.ts";
 import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand } from "../spec/index.ts";
@@ -129,7 +129,7 @@ export class Task extends Model {
 
   /** See {@linkcode Model}. */
   protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer" }).program;
+    return compiledProgram(this.expanded, { mode: "infer" });
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import { nearest, OnnxHubError } from "../errors.ts";
 import type { Backend, BackendName, BackendOptions } from "./backend.ts";
-import { prepareModule } from "./wasm_module.ts";
+import { onnxruntimeModule } from "./wasm_module.ts";
 
 type Opener = (options: BackendOptions) => Promise<Backend>;
 
@@ -29,5 +29,5 @@ export function openBackend(name: BackendName, options: BackendOptions = {}): Pr
 
 /** Lets a backend begin, on other threads, with what it needs at first; whoever loads a model calls it early. Changes nothing but the time it takes. */
 export function prepareBackend(name: BackendName = "wasm"): void {
-  if (name === "wasm") prepareModule();
+  if (name === "wasm") onnxruntimeModule.prepare();
 }

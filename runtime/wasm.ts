@@ -6,7 +6,7 @@ import type { Backend, BackendOptions } from "./backend.ts";
 import { openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
 import { withFixedMemory } from "./wasm_memory.ts";
-import { withPreparedModule } from "./wasm_module.ts";
+import { onnxruntimeModule } from "./wasm_module.ts";
 
 let configured: number | null = null;
 
@@ -51,7 +51,7 @@ let initialized = false;
 /** Makes a session; the first one of the process makes the heap and the threads. */
 async function create(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
   const make = () => ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
-  const session = initialized ? await make() : await withFixedMemory(() => withPreparedModule(ort.env.wasm, make));
+  const session = initialized ? await make() : await withFixedMemory(() => onnxruntimeModule.use(ort.env.wasm, make));
   initialized = true;
   return session;
 }

@@ -1,8 +1,8 @@
 /** Training on a CPU backend: weights, gradients and slots are typed arrays on the host. */
 
-import { compile } from "../codegen/compile.ts";
 import type { Program } from "../codegen/program.ts";
 import { OptimizerState } from "../runtime/optimizer/optimizer.ts";
+import { compiledProgram } from "../runtime/program_cache.ts";
 import { ProgramRunner } from "../runtime/runner.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
@@ -17,10 +17,11 @@ export class HostTraining implements TrainingRun {
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, backend, trainable } = options;
     this.#options = options;
-    const { program } = compile(spec, { mode: "train", ...setup, trainable, rowsOutside: true });
+    const { optimizer, ...objective } = setup;
+    const program = compiledProgram(spec, { mode: "train", ...objective, trainable, rowsOutside: true });
     const reached = trainedBy(program);
     this.#optimizer = new OptimizerState({
-      optimizer: setup.optimizer,
+      optimizer,
       weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
       data: (path) => parameters.get(path),
       load: async (model, label) => (await backend()).load(model, label),

@@ -1,10 +1,10 @@
 /** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
 
-import { compile, type CompileRequest } from "../codegen/compile.ts";
 import type { Program, WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
 import type { Parameters } from "../runtime/parameters.ts";
+import { compiledProgram } from "../runtime/program_cache.ts";
 import { ProgramRunner } from "../runtime/runner.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
@@ -63,10 +63,6 @@ export class ModelEngine implements Engine {
     return this.#training !== null;
   }
 
-  #program(request: CompileRequest): Program {
-    return compile(this.#options.spec, request).program;
-  }
-
   #runner(program: Program): ProgramRunner {
     const { backend, parameters } = this.#options;
     return new ProgramRunner(program, backend, parameters);
@@ -100,14 +96,15 @@ export class ModelEngine implements Engine {
 
   /** Forward and loss, dropout off. */
   async testBatch({ x, y, sampleWeight }: Batch): Promise<BatchResult> {
-    this.#test ??= this.#runner(this.#program({ mode: "test", ...this.#options.setup }));
+    const { spec, setup: { optimizer: _, ...objective } } = this.#options;
+    this.#test ??= this.#runner(compiledProgram(spec, { mode: "test", ...objective }));
     const result = await this.#test.run({ x, labels: y, sampleWeight });
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
   /** Outputs, dropout off. */
   async predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
-    this.#infer ??= this.#runner(this.#program({ mode: "infer" }));
+    this.#infer ??= this.#runner(compiledProgram(this.#options.spec, { mode: "infer" }));
     return (await this.#infer.run({ x })).outputs;
   }
 
