@@ -1,11 +1,6 @@
 /** onnxruntime-web's WebAssembly module, compiled on other threads while this one loads a model. */
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-
-/** Beside onnxruntime-web's script, wherever the package manager put that. */
-const FILE = "ort-wasm-simd-threaded.wasm";
+import { compileOnnxRuntime } from "./wasm_file.ts";
 
 /** A module that is prepared once, for one instance. */
 export class AheadOfTimeModule {
@@ -20,9 +15,7 @@ export class AheadOfTimeModule {
     if (this.#begun) return;
     this.#begun = true;
     try {
-      const script = createRequire(import.meta.url).resolve("onnxruntime-web");
-      // Not read asynchronously: whoever loads a model leaves the event loop no time to begin with the compilation.
-      this.#compiling = WebAssembly.compile(readFileSync(join(dirname(script), FILE)));
+      this.#compiling = compileOnnxRuntime();
       this.#compiling.catch(() => {});
     } catch {
       this.#compiling = null;
