@@ -26,6 +26,10 @@ export type CompileRequest =
     readonly part?: "model" | "backbone";
     /** What is to run it; default "cpu". */
     readonly provider?: Provider;
+    /** Rows of weights are looked up by who runs the program: see {@linkcode withRowsOutside}. */
+    readonly rowsOutside?: boolean;
+    /** Cut into stages, as in training. */
+    readonly stagesFor?: Sizes;
   }
   | {
     /** "train": loss, metric sums and gradients. "test": loss and metric sums, dropout off. */
@@ -106,8 +110,8 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
   const graph = optimize(g.finish());
   const used = new Set(graph.inputs.map((value) => value.name));
   const plain = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
-  const whole = request.mode !== "infer" && request.rowsOutside ? withRowsOutside(plain) : plain;
-  const { stages, graphs } = request.mode !== "infer" && request.stagesFor ? cutIntoStages(whole, spec, request.stagesFor) : {
+  const whole = request.rowsOutside ? withRowsOutside(plain) : plain;
+  const { stages, graphs } = request.stagesFor ? cutIntoStages(whole, spec, request.stagesFor) : {
     stages: [{
       name: graph.name,
       model: encode(whole.graph, { provider: request.provider }),

@@ -1,6 +1,5 @@
 /** Files and directories that are written whole or not at all, whatever kills the program meanwhile. */
 
-import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
@@ -122,7 +121,7 @@ export function recoverDirectory(path: string): void {
 
 /** Runs `write` with the names of the siblings, and removes whatever is left of them. */
 async function under(target: string, write: (temporary: string, replaced: string) => Promise<void>): Promise<void> {
-  const id = `${process.pid}-${randomBytes(6).toString("hex")}`;
+  const id = `${process.pid}-${randomHex(6)}`;
   const name = join(dirname(target), `.${basename(target)}.${id}`);
   active.add(id);
   try {
@@ -132,6 +131,10 @@ async function under(target: string, write: (temporary: string, replaced: string
     remove(`${name}.saving`);
     if (fs.existsSync(target)) remove(`${name}.replaced`);
   }
+}
+
+function randomHex(bytes: number): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Restores and cleans what killed saves of this target left. */

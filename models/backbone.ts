@@ -1,7 +1,6 @@
 /** Backbones: the core architecture of a model, without a task's head. */
 
-import { compile } from "../codegen/compile.ts";
-import type { Program, WeightInfo } from "../codegen/program.ts";
+import type { WeightInfo } from "../codegen/program.ts";
 import { lowerModel } from "../codegen/lowering/model.ts";
 import { OnnxHubError } from "../errors.ts";
 import { Parameters } from "../runtime/parameters.ts";
@@ -89,11 +88,6 @@ export class Backbone extends Model {
   /** The weights that training changes: none of a frozen backbone. */
   get trainableWeights(): readonly WeightInfo[] {
     return this.trainable ? this.#weights.filter(({ trainable }) => trainable) : [];
-  }
-
-  /** See {@linkcode Model}. */
-  protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer", provider: this.provider }).program;
   }
 
   /** The outputs for one batch of inputs, by name; dropout off. */

@@ -1,17 +1,10 @@
-/** The built-in specs, each read once. */
+/** The built-in specs, and whether a model's is one of them. */
 
 import { OnnxHubError } from "../errors.ts";
-import { architectures } from "../spec/architectures/index.ts";
-import { architectureNames, hash, parseSpec, type Spec, type SpecSource } from "../spec/index.ts";
+import { architectureNames, hash, type Spec, type SpecSource } from "../spec/index.ts";
+import { builtIn } from "../spec/load.ts";
 
-const specs = new Map<string, Spec>();
-
-/** The built-in spec of that name. */
-export function builtInSpec(name: string): Spec {
-  let spec = specs.get(name);
-  if (!spec) specs.set(name, spec = parseSpec(architectures[name], name));
-  return spec;
-}
+export { builtIn as builtInSpec } from "../spec/load.ts";
 
 /**
  * Requires that a spec of a built-in name is the built-in one. A spec that was changed is another architecture: its weights under the names of the
@@ -22,7 +15,7 @@ export function builtInSpec(name: string): Spec {
 export function assertBuiltIn({ file, source }: Spec, owner: string): void {
   const { name } = source;
   if (!architectureNames.includes(name)) return;
-  const standard = builtInSpec(name).source;
+  const standard = builtIn(name).source;
   if (hash(source) === hash(standard)) return;
   const part = (spec: SpecSource, key: string): string => hash(spec[key as keyof SpecSource] ?? null);
   const changed = Object.keys({ ...standard, ...source }).find((key) => part(standard, key) !== part(source, key));

@@ -10,8 +10,8 @@ import { checkCounts, readCheckpointConfig } from "../presets/huggingface/config
 import { joinedShapes } from "../presets/huggingface/shapes.ts";
 import { checkNothingExtra, readCheckpointWeights } from "../presets/huggingface/weights.ts";
 import type { PresetSource } from "../presets/source.ts";
-import { architectureNames, type Config, expand, type Spec } from "../spec/index.ts";
-import type { ExpandedTokenizer } from "../spec/types.ts";
+import { architectureNames, expand, type Spec } from "../spec/index.ts";
+import type { ExpandedSpec, ExpandedTokenizer } from "../spec/types.ts";
 import { tokenizerFiles, tokenizerFromFiles } from "../text/huggingface.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import type { Backbone } from "./backbone.ts";
@@ -40,6 +40,8 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
     });
   }
   const { config } = readCheckpointConfig(spec, theirs, path);
+  let expansion: ExpandedSpec | undefined;
+  const expanded = (): ExpandedSpec => expansion ??= expand(spec, { config });
   const classes = !custom && registeredArchitectures().includes(spec.source.name) ? classesOf(spec.source.name) : baseClasses(spec);
 
   /** Opens the weights, reads from them, closes them. */
@@ -73,7 +75,7 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
     classes,
     backbone: { config },
     head: (task) => Promise.resolve({ config: readCheckpointConfig(spec, theirs, path, task).taskConfig }),
-    preprocessor: async () => ({ config: { sequence_length: await sequenceLength(source, spec, config, theirs) } }),
+    preprocessor: async () => ({ config: { sequence_length: await sequenceLength(source, expanded().limits.sequence, theirs) } }),
     tokenizer: async () => {
       if (!classes.tokenizer || !spec.source.tokenizer) return undefined;
       const text = await readTokenizer(source, tokenizerOf(spec));
@@ -82,7 +84,7 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
     checkSizes: () => withWeights((checkpoint) => checkCounts(spec, config, checkpoint.tensors.size, path)),
     readBackbone: (backbone, task) =>
       withWeights((checkpoint) => {
-        checkNothingExtra(checkpoint, expand(spec, { config }).checkpoints.huggingface!.weights, table.unused ?? []);
+        checkNothingExtra(checkpoint, expanded().checkpoints.huggingface!.weights, table.unused ?? []);
         const lacking = readInto(checkpoint, backbone, "backbone");
         warn(task ?? backbone, source, task && lacking.length > 0 ? lacking.filter(usedBy(task)) : lacking);
       }),
@@ -111,11 +113,11 @@ function usedBy(task: Task): (weight: string) => boolean {
 }
 
 /** The most tokens that the model and its tokenizer take, up to a preprocessor's default. */
-async function sequenceLength(source: PresetSource, spec: Spec, config: Config, theirs: JsonObject): Promise<number> {
+async function sequenceLength(source: PresetSource, limit: number | undefined, theirs: JsonObject): Promise<number> {
   const file = await source.file(TOKENIZER_CONFIG);
   const options = file === undefined ? undefined : readJson(file);
   const lengths = [
-    expand(spec, { config }).limits.sequence,
+    limit,
     theirs.max_position_embeddings,
     isJsonObject(options) ? options.model_max_length : undefined,
   ];

@@ -1,12 +1,13 @@
 /** What backbones and tasks have in common: weights by KerasHub's names, counts, a place to run. */
 
-import type { Program, WeightInfo } from "../codegen/program.ts";
+import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Provider } from "../codegen/ops/rule.ts";
 import type { Backend, BackendChoice, BackendName } from "../runtime/backend.ts";
 import { openBackend } from "../runtime/backends.ts";
 import type { Parameters } from "../runtime/parameters.ts";
-import { ProgramRunner, type RunResult } from "../runtime/runner.ts";
+import { Inference } from "../runtime/inference.ts";
+import type { RunResult } from "../runtime/runner.ts";
 import type { Tensor, TensorLike } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 import { showAs } from "./inspect.ts";
@@ -32,7 +33,7 @@ export abstract class Model {
   /** Where and how it runs. */
   readonly run: Required<Pick<RunOptions, "backend" | "seed">> & Pick<RunOptions, "threads">;
   #backend: Promise<Backend> | null = null;
-  #runner: ProgramRunner | null = null;
+  #inference: Inference | null = null;
   #disposed = false;
 
   /** Subclasses expand the spec and make the parameters. */
@@ -42,9 +43,6 @@ export abstract class Model {
     this.parameters = parameters;
     this.run = { backend, seed, threads };
   }
-
-  /** The program that computes the model's outputs. */
-  protected abstract inferenceProgram(): Program;
 
   /** All weights, in KerasHub's order. */
   abstract get weights(): readonly WeightInfo[];
@@ -88,8 +86,8 @@ export abstract class Model {
   /** Runs the model on one batch of named inputs, dropout off. */
   protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
     this.assertAlive();
-    this.#runner ??= new ProgramRunner(this.inferenceProgram(), () => this.backend(), this.parameters);
-    return await this.#runner.run({ x });
+    this.#inference ??= new Inference(this.expanded, this.provider, () => this.backend(), this.parameters);
+    return await this.#inference.run({ x });
   }
 
   /** How many parameters there are. */
@@ -129,8 +127,8 @@ export abstract class Model {
   /** Frees sessions and weights. Anything afterwards is an error. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    await this.#runner?.dispose();
-    this.#runner = null;
+    await this.#inference?.dispose();
+    this.#inference = null;
     this.parameters.dispose();
   }
 }

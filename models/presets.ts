@@ -4,6 +4,7 @@ import { nearest, OnnxHubError } from "../errors.ts";
 import { openPreset } from "../presets/handles.ts";
 import { readPresetConfig } from "../presets/kerashub/config.ts";
 import { PRESET_FILES } from "../presets/kerashub/directory.ts";
+import { prepareBackend } from "../runtime/backends.ts";
 import { load, type SourceConfigEntry, type Spec } from "../spec/index.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { builtInSpec } from "./built_in.ts";
@@ -106,6 +107,7 @@ const BACKBONE_NAMES = ["trainable", "backend", "threads", "seed"] as const;
 
 /** The backbone of a preset. See `Backbone.fromPreset`. */
 export async function loadBackbone(architecture: string | null, preset: string, options: LoadOptions & object): Promise<Backbone> {
+  prepareBackend(options.backend);
   const opened = await open(preset, architecture, options.spec);
   const keys = Object.keys(opened.spec.source.config);
   checkOverrides(options, LOAD_OPTIONS.filter((name) => name !== "preprocessor" && name !== "compile"), keys);
@@ -153,6 +155,7 @@ function checkOverrides(options: object, own: readonly string[], configKeys: rea
 
 /** The task of a preset. See `Task.fromPreset`. */
 export async function loadTask(task: string, architecture: string | null, preset: string, options: LoadOptions & object): Promise<Task> {
+  prepareBackend(options.backend);
   const opened = await open(preset, architecture, options.spec);
   const { spec, classes } = opened;
   const head = spec.source.heads?.[task];

@@ -1,8 +1,7 @@
 /** Tasks: a backbone with a head, compiled, trained, evaluated and used. KerasHub's `Task` over Keras' `Model`. */
 
-import { compile } from "../codegen/compile.ts";
 import { lowerModel } from "../codegen/lowering/model.ts";
-import type { Program, WeightInfo } from "../codegen/program.ts";
+import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Optimizer } from "../runtime/optimizer/config.ts";
 import { Parameters } from "../runtime/parameters.ts";
@@ -133,11 +132,6 @@ export class Task extends Model {
     if (this.#engine?.hasTrained) await this.#engine.optimizer.sync?.();
   }
 
-  /** See {@linkcode Model}. */
-  protected override inferenceProgram(): Program {
-    return compile(this.expanded, { mode: "infer", provider: this.provider }).program;
-  }
-
   /**
    * Settles how the model is trained. What is left out, or `"auto"`, is what KerasHub takes for the task (for masked language modeling Adam
    * with 5e-5, cross-entropy from logits, weighted accuracy).
@@ -192,6 +186,7 @@ export class Task extends Model {
       trainable: () => this.trainableWeights,
       seed: this.run.seed,
       setup: setupOf(compilation),
+      infer: (x) => this.infer(x),
       files: { save: (path) => this.saveWeights(path), load: (path) => this.loadWeights(path) },
     });
   }

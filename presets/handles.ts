@@ -49,6 +49,9 @@ export async function openPreset(identifier: string, settings: HubSettings = pro
       const { modelScopeSource } = await import("./hub/modelscope.ts");
       return await modelScopeSource(parseModelScope(handle, rest), settings);
     }
+    case "http":
+    case "https":
+      return (await import("./web.ts")).webSource(handle);
     case "package":
       return shippedSource(rest);
     case undefined:

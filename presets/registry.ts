@@ -2,7 +2,8 @@
 
 import { nearest, OnnxHubError } from "../errors.ts";
 import { architectures } from "../spec/architectures/index.ts";
-import { parseSpec, type SourcePreset } from "../spec/index.ts";
+import type { SourcePreset } from "../spec/index.ts";
+import { builtIn } from "../spec/load.ts";
 
 /** A built-in preset. */
 export interface BuiltInPreset extends SourcePreset {
@@ -26,16 +27,9 @@ const presets: ReadonlyMap<string, BuiltInPreset> = new Map(
   ),
 );
 
-const tasks = new Map<string, ReadonlySet<string>>();
-
 /** The tasks that an architecture has a head for. */
-function tasksOf(architecture: string): ReadonlySet<string> {
-  let found = tasks.get(architecture);
-  if (!found) {
-    found = new Set(Object.keys(parseSpec(architectures[architecture], architecture).source.heads ?? {}));
-    tasks.set(architecture, found);
-  }
-  return found;
+function tasksOf(architecture: string): readonly string[] {
+  return Object.keys(builtIn(architecture).source.heads ?? {});
 }
 
 /**
@@ -59,7 +53,7 @@ export function list(filter: PresetFilter = {}): BuiltInPreset[] {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   return [...presets.values()].filter((preset) => {
     if (architecture !== undefined && preset.architecture !== architecture) return false;
-    if (task !== undefined && !tasksOf(preset.architecture).has(task)) return false;
+    if (task !== undefined && !tasksOf(preset.architecture).includes(task)) return false;
     const text = `${preset.name} ${preset.handle} ${preset.description}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });

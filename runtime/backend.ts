@@ -24,8 +24,11 @@ export interface Backend {
   readonly name: BackendName;
   /** The memory where tensors stay between runs; none where that is the host's. */
   readonly device?: Device;
-  /** Loads an encoded ModelProto; `label` is how errors call it. */
-  load(model: Uint8Array<ArrayBuffer>, label: string): Promise<Session>;
+  /**
+   * Loads an encoded ModelProto; `label` is how errors call it. `external` are the bytes of initializers that lie outside the model, by
+   * their location in it; the session has its own copy.
+   */
+  load(model: Uint8Array<ArrayBuffer>, label: string, external?: ReadonlyMap<string, Uint8Array>): Promise<Session>;
 }
 
 /** Where a model runs. */

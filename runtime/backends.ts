@@ -1,7 +1,8 @@
 /** The backends by name. */
 
 import { nearest, OnnxHubError } from "../errors.ts";
-import type { Backend, BackendName, BackendOptions } from "./backend.ts";
+import type { Backend, BackendChoice, BackendName, BackendOptions } from "./backend.ts";
+import { onnxruntimeModule } from "./wasm_module.ts";
 
 type Opener = (options: BackendOptions) => Promise<Backend>;
 
@@ -25,4 +26,9 @@ export function openBackend(name: BackendName, options: BackendOptions = {}): Pr
     found: String(name),
     remedy: guess ? `Did you mean "${guess}"?` : undefined,
   });
+}
+
+/** Lets a backend begin, on other threads, with what it needs at first; whoever loads a model calls it early. Changes nothing but the time it takes. */
+export function prepareBackend(name: BackendChoice = "wasm"): void {
+  if (name === "wasm") onnxruntimeModule.prepare();
 }

@@ -24,30 +24,27 @@ export function memoryOf(backend: BackendName): number {
   return backend === "wasm" ? WASM_HEAP : Infinity;
 }
 
-/** A way to run, with what it takes. */
-export interface MemoryPlan<T> {
-  readonly value: T;
-  readonly graphs: readonly Graph[];
-}
-
 /**
- * The first of the plans that fits; they are tried in order, and each is made only when it is its turn.
+ * The first of the plans whose graphs fit; they are tried in order, and each is made only when it is its turn.
  *
  * Throws "backend/memory" where none fits, with how much is needed, how much there is, and the largest batch that would fit.
  */
-export function firstThatFits<T>(plans: readonly (() => MemoryPlan<T>)[], backend: BackendName, sizes: Sizes): T {
+export function firstThatFits<T extends { readonly stageGraphs: readonly Graph[] }>(
+  plans: readonly (() => T)[],
+  backend: BackendName,
+  sizes: Sizes,
+): T {
   const limit = memoryOf(backend);
-  let last: MemoryPlan<T> | null = null;
-  for (const plan of plans) {
-    last = plan();
-    if (foreseenBytes(last.graphs, sizes) <= limit) return last.value;
+  let graphs: readonly Graph[] = [];
+  for (const make of plans) {
+    const plan = make();
+    graphs = plan.stageGraphs;
+    if (limit === Infinity || foreseenBytes(graphs, sizes) <= limit) return plan;
   }
-  const { graphs } = last!;
-  const needed = foreseenBytes(graphs, sizes);
   throw new OnnxHubError("backend/memory", `A batch of this size needs more memory than the backend "${backend}" has`, {
     path: Object.entries(sizes).map(([symbol, size]) => `${symbol} ${size}`).join(", "),
     expected: `at most ${gibibytes(limit)}`,
-    found: `about ${gibibytes(needed)}`,
+    found: `about ${gibibytes(foreseenBytes(graphs, sizes))}`,
     remedy: remedy(graphs, sizes, limit),
   });
 }

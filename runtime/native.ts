@@ -34,12 +34,14 @@ export function nativeBackend({ threads }: BackendOptions = {}): Backend {
   };
   return {
     name: "native",
-    load: (model, label) =>
-      openSession(
+    load: (model, label, external) => {
+      const externalData = [...external ?? []].map(([path, data]) => ({ path, data: unshared(data) as Uint8Array }));
+      return openSession(
         { ort, alone: (job) => job(), memoryRemedy: "Take a smaller batch, shorter sequences or a smaller model.", accept: unshared },
-        () => ort.InferenceSession.create(model, options),
+        () => ort.InferenceSession.create(model, { ...options, externalData }),
         label,
-      ),
+      );
+    },
   };
 }
 
@@ -98,10 +100,10 @@ interface DenoMemory {
 const aliases = new WeakMap<ArrayBufferLike, ArrayBuffer>();
 
 /** Deno hands no shared memory to native code: there the same bytes are given as an ordinary buffer. */
-function unshared(data: FeedTensor["data"]): FeedTensor["data"] {
+function unshared(data: FeedTensor["data"] | Uint8Array): FeedTensor["data"] {
   const buffer = data.buffer as ArrayBufferLike;
   const deno = (globalThis as { readonly Deno?: Partial<DenoMemory> }).Deno;
-  if (!(buffer instanceof SharedArrayBuffer) || !deno?.UnsafePointer || !deno.UnsafePointerView) return data;
+  if (!(buffer instanceof SharedArrayBuffer) || !deno?.UnsafePointer || !deno.UnsafePointerView) return data as FeedTensor["data"];
   let alias = aliases.get(buffer);
   if (!alias) {
     alias = deno.UnsafePointerView.getArrayBuffer(deno.UnsafePointer.of(new Uint8Array(buffer)), buffer.byteLength);

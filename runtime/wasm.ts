@@ -6,6 +6,7 @@ import type { Backend, BackendOptions } from "./backend.ts";
 import { openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
 import { withFixedMemory } from "./wasm_memory.ts";
+import { onnxruntimeModule } from "./wasm_module.ts";
 
 let configured: number | null = null;
 
@@ -41,16 +42,20 @@ export function wasmBackend(options: BackendOptions = {}): Backend {
   const memoryRemedy = "WebAssembly has 4 GiB: take a smaller batch, shorter sequences or a smaller model.";
   return {
     name: "wasm",
-    load: (model, label) => openSession({ ort, alone, memoryRemedy }, () => create(model), label),
+    load: (model, label, external) => openSession({ ort, alone, memoryRemedy }, () => create(model, external), label),
   };
 }
 
 let initialized = false;
 
 /** Makes a session; the first one of the process makes the heap and the threads. */
-async function create(model: Uint8Array<ArrayBuffer>): Promise<ort.InferenceSession> {
-  const make = () => ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
-  const session = initialized ? await make() : await withFixedMemory(make);
+async function create(
+  model: Uint8Array<ArrayBuffer>,
+  external: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<ort.InferenceSession> {
+  const externalData = [...external].map(([path, data]) => ({ path, data }));
+  const make = () => ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all", externalData });
+  const session = initialized ? await make() : await withFixedMemory(() => onnxruntimeModule.use(ort.env.wasm, make));
   initialized = true;
   return session;
 }

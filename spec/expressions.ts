@@ -79,17 +79,24 @@ export function namesIn(text: string, place: Place): readonly string[] {
 
 /** Parses a template, and checks that every name in it is known; throws "spec/expression" or "spec/unknown-name" errors. */
 export function checkNames(text: string, known: Iterable<string>, place: Place): void {
-  const names = parseTemplate(text, place).names;
   const scope = new Set(known);
-  for (const name of names) {
-    if (scope.has(name) || Object.hasOwn(functions, name) || Object.hasOwn(CONSTANTS, name)) continue;
-    const guess = nearest(name, [...scope, ...Object.keys(functions)]);
-    throw new OnnxHubError("spec/unknown-name", `Unknown name \`${name}\` in the expression \`${text}\``, {
-      path: where(place),
-      expected: `one of ${[...scope].join(", ")}`,
-      remedy: guess ? `Did you mean \`${guess}\`?` : "Declare it under `config` or `let`.",
-    });
+  for (const name of parseTemplate(text, place).names) {
+    if (!scope.has(name) && !isGiven(name)) throw unknownName(name, text, scope, place);
   }
+}
+
+/** Whether a name can be used everywhere. */
+function isGiven(name: string): boolean {
+  return Object.hasOwn(functions, name) || Object.hasOwn(CONSTANTS, name);
+}
+
+function unknownName(name: string, text: string, known: Iterable<string>, place: Place): OnnxHubError {
+  const guess = nearest(name, [...known, ...Object.keys(functions)]);
+  return new OnnxHubError("spec/unknown-name", `Unknown name \`${name}\` in the expression \`${text}\``, {
+    path: where(place),
+    expected: `one of ${[...known].join(", ")}`,
+    remedy: guess ? `Did you mean \`${guess}\`?` : "Declare it under `config` or `let`.",
+  });
 }
 
 /**
@@ -100,16 +107,18 @@ export function checkNames(text: string, known: Iterable<string>, place: Place):
  */
 export function evaluate(text: string, scope: Scope, place: Place): Json {
   if (!isTemplate(text)) return text;
-  checkNames(text, Object.keys(scope), place);
   const { body, single, names } = parseTemplate(text, place);
-  const environment = new Environment();
   for (const name of names) {
-    environment.set(name, Object.hasOwn(scope, name) ? scope[name] : Object.hasOwn(functions, name) ? functions[name] : CONSTANTS[name]);
+    if (!Object.hasOwn(scope, name) && !isGiven(name)) throw unknownName(name, text, Object.keys(scope), place);
   }
-  const interpreter = new Interpreter(environment);
+  let environment: Environment | undefined;
   const valueOf = (node: SyntaxNode): Json => {
+    // Most expressions are one name of a number or a word: its value is what the interpreter would give.
+    const named = node.type === "Identifier" && Object.hasOwn(scope, String(node.value)) ? scope[String(node.value)] : undefined;
+    if (Number.isFinite(named) || (typeof named === "string" && named.length < VALUE_LIMIT)) return named as Json;
+    environment ??= environmentOf(names, scope);
     try {
-      return toJson(interpreter.evaluate(node as never, environment) as RuntimeValue, { left: VALUE_LIMIT });
+      return toJson(new Interpreter(environment).evaluate(node as never, environment) as RuntimeValue, { left: VALUE_LIMIT });
     } catch (cause) {
       throw new OnnxHubError("spec/expression", `The expression \`${text}\` cannot be evaluated`, {
         path: where(place),
@@ -120,6 +129,14 @@ export function evaluate(text: string, scope: Scope, place: Place): Json {
   };
   if (single) return valueOf(single);
   return body.map((node) => node.type === "StringLiteral" ? String(node.value) : String(valueOf(node))).join("");
+}
+
+function environmentOf(names: readonly string[], scope: Scope): Environment {
+  const environment = new Environment();
+  for (const name of names) {
+    environment.set(name, Object.hasOwn(scope, name) ? scope[name] : Object.hasOwn(functions, name) ? functions[name] : CONSTANTS[name]);
+  }
+  return environment;
 }
 
 /** Evaluates every string of a JSON value. */

@@ -1,7 +1,7 @@
 /** Canonical JSON and its hash. */
 
-import { createHash } from "node:crypto";
 import { OnnxHubError } from "../errors.ts";
+import { sha256 } from "./sha256.ts";
 
 /**
  * JSON with the keys of every object sorted and no white space, so that equal values give equal text.
@@ -32,5 +32,5 @@ export function canonical(value: unknown): string {
  * ```
  */
 export function hash(value: unknown): string {
-  return createHash("sha256").update(canonical(value)).digest("hex");
+  return sha256(new TextEncoder().encode(canonical(value)));
 }

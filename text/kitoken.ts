@@ -1,10 +1,8 @@
-/** kitoken, the tokenizers in WebAssembly: the one file that knows it. */
+/** kitoken, the tokenizers in WebAssembly: the one file that knows what it does. */
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import { initSync, Kitoken } from "kitoken/web";
 import { OnnxHubError } from "../errors.ts";
+import { kitokenModule } from "./kitoken_file.ts";
 
 /** The parts of kitoken's configuration that are touched here. */
 interface KitokenConfig {
@@ -22,41 +20,8 @@ let ready = false;
 /** Reads and starts the WebAssembly module, once: it takes 80 ms, so only when a tokenizer needs it. */
 function start(): void {
   if (ready) return;
-  initSync({ module: readFileSync(wasmFile()) });
+  initSync({ module: kitokenModule() });
   ready = true;
-}
-
-/** Ways to learn where kitoken's JavaScript is, by how this package itself was loaded. */
-const LOCATORS: readonly (() => string)[] = [
-  () => import.meta.resolve("kitoken/web"),
-  () => pathToFileURL(createRequire(import.meta.url).resolve("kitoken/web")).href,
-  // Loaded over HTTP, a module can't resolve packages; but the trace of an error in kitoken names its file.
-  () => {
-    try {
-      return String(initSync({ module: new Uint8Array(0) }));
-    } catch (error) {
-      return /file:\/\/[^\s()]*\/web\.js/.exec(String((error as Error).stack))?.[0] ?? "no file in the trace";
-    }
-  },
-];
-
-/** kitoken's module, which is beside its JavaScript wherever the package manager put that. */
-function wasmFile(): URL {
-  const reasons: unknown[] = [];
-  for (const locate of LOCATORS) {
-    try {
-      const script = new URL(locate());
-      if (script.protocol === "file:") return new URL("web_bg.wasm", script);
-      reasons.push(script.href);
-    } catch (reason) {
-      reasons.push(reason);
-    }
-  }
-  throw new OnnxHubError("text/kitoken", "The package kitoken can't be found", {
-    found: reasons.map(String).join("; "),
-    remedy: "Install it: `npm install kitoken`, or set `nodeModulesDir` in deno.json.",
-    cause: reasons[0],
-  });
 }
 
 /** Runs one of kitoken's constructors and says in our words what went wrong. */

@@ -1,12 +1,12 @@
 /** The engine of real models: compiles the programs that are needed, runs them, lets the optimizer update the weights. */
 
-import { compile, type CompileRequest } from "../codegen/compile.ts";
 import type { Provider } from "../codegen/ops/rule.ts";
-import type { Program, WeightInfo } from "../codegen/program.ts";
+import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
 import type { Parameters } from "../runtime/parameters.ts";
-import { ProgramRunner } from "../runtime/runner.ts";
+import { PlannedRunner } from "../runtime/planned_runner.ts";
+import type { RunResult } from "../runtime/runner.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 import type { Batch, BatchResult, Engine } from "./engine.ts";
@@ -27,6 +27,8 @@ export interface ModelEngineOptions {
   /** How many training steps on a device come before the host gets its weights; default an epoch's. */
   readonly syncEvery?: number;
   readonly setup: TrainingSetup;
+  /** Runs the model without training it. */
+  readonly infer: (x: Readonly<Record<string, Tensor>>) => Promise<RunResult>;
   /** The weights in order. */
   readonly weights: readonly WeightInfo[];
   /** The weights to train, asked anew whenever training goes on. */
@@ -48,8 +50,7 @@ export class ModelEngine implements Engine {
   readonly weights: readonly WeightInfo[];
   readonly #options: ModelEngineOptions;
   #training: Training | null = null;
-  #test: ProgramRunner | null = null;
-  #infer: ProgramRunner | null = null;
+  #test: PlannedRunner | null = null;
   /** Training batches so far: tells their dropout masks apart. */
   #batches = 0;
 
@@ -67,15 +68,6 @@ export class ModelEngine implements Engine {
   /** Whether training has begun. */
   get hasTrained(): boolean {
     return this.#training !== null;
-  }
-
-  #program(request: CompileRequest): Program {
-    return compile(this.#options.spec, { ...request, provider: this.#options.provider }).program;
-  }
-
-  #runner(program: Program): ProgramRunner {
-    const { backend, parameters } = this.#options;
-    return new ProgramRunner(program, backend, parameters);
   }
 
   /** Training of the weights that are to be trained now; another set of weights begins anew. */
@@ -112,15 +104,16 @@ export class ModelEngine implements Engine {
 
   /** Forward and loss, dropout off. */
   async testBatch({ x, y, sampleWeight }: Batch): Promise<BatchResult> {
-    this.#test ??= this.#runner(this.#program({ mode: "test", ...this.#options.setup }));
+    const { spec, provider, backend, parameters, setup: { optimizer: _, ...objective } } = this.#options;
+    const request = { mode: "test", ...objective, provider, rowsOutside: provider === "cpu" } as const;
+    this.#test ??= new PlannedRunner(spec, request, backend, parameters);
     const result = await this.#test.run({ x, labels: y, sampleWeight });
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
   /** Outputs, dropout off. */
   async predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
-    this.#infer ??= this.#runner(this.#program({ mode: "infer" }));
-    return (await this.#infer.run({ x })).outputs;
+    return (await this.#options.infer(x)).outputs;
   }
 
   /** Copies of all weights, in order. */
@@ -168,6 +161,6 @@ export class ModelEngine implements Engine {
 
   /** Frees the sessions. */
   async dispose(): Promise<void> {
-    await Promise.all([this.#training?.run.dispose(), this.#test?.dispose(), this.#infer?.dispose()]);
+    await Promise.all([this.#training?.run.dispose(), this.#test?.dispose()]);
   }
 }

@@ -1,4 +1,4 @@
-/** Takes row look-ups out of a training or testing graph: rows come in, and their gradients go out as rows and products, never as zeros. */
+/** Takes row look-ups out of a graph: rows come in, and their gradients go out as rows and products, never as zeros. */
 
 import type { ProgramInput, ProgramOutput } from "../program.ts";
 import type { GraphBuilder } from "../ir/builder.ts";

@@ -16,6 +16,7 @@ const MAY_IMPORT: readonly [folder: string, others: readonly string[]][] = [
   ["presets", ["formats", "spec", "text", "codegen", "runtime", "training"]],
   ["models", ["formats", "spec", "text", "codegen", "runtime", "training", "presets"]],
   ["mod.ts", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models"]],
+  ["browser", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models", "mod.ts"]],
   ["cli", ["formats", "spec", "text", "codegen", "runtime", "training", "presets", "models", "mod.ts"]],
   ["cli.ts", ["cli"]],
 ];
@@ -26,7 +27,7 @@ const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/protobuf": ["codegen", "formats", "text"],
   "@huggingface/hub": ["presets"],
   "@huggingface/jinja": ["spec", "text"],
-  "h5wasm": ["formats"],
+  "h5wasm": ["browser", "formats"],
   "kitoken": ["text"],
   "onnxruntime-web": ["runtime"],
   "onnxruntime-node": ["runtime"],

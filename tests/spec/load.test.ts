@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { architectures } from "../../spec/architectures/index.ts";
 import { architectureNames, load, parseSpec } from "../../spec/index.ts";
 import { OnnxHubError } from "../../errors.ts";
 import { type Expectation, type Loose, throwsError, tinySpec } from "./expecting.ts";
@@ -30,6 +31,8 @@ async function rejects(promise: Promise<unknown>, { code, path, says = [] }: Exp
 describe("load", () => {
   for (const name of architectureNames) {
     it(`reads ${name} by name`, async () => assert.equal((await load(name)).source.name, name));
+    it(`takes ${name} as it is, which is what the checks of any other spec give`, async () =>
+      assert.deepEqual((await load(name)).source, parseSpec(architectures[name], name).source));
   }
   for (const name of ["gpt2", "albert"]) {
     it(`reads ${name} from a file`, async () => {
@@ -38,6 +41,14 @@ describe("load", () => {
       assert.equal((await load(pathToFileURL(path))).source.name, name);
     });
   }
+  it("gives everybody an own copy of a built-in spec", async () => {
+    const { source } = await load("roberta") as { source: Loose };
+    source.config.num_layers.default = 7;
+    source.blocks = {};
+    const again = await load("roberta") as { source: Loose };
+    assert.notEqual(again.source.config.num_layers.default, 7);
+    assert.ok(Object.keys(again.source.blocks).length > 0);
+  });
   it("reads an object", async () => assert.equal((await load(tinySpec())).source.name, "tiny"));
   it("suggests a built-in name", () => rejects(load("robert"), { code: "spec/unreadable", says: ["Did you mean `roberta`?"] }));
   it("refuses a file that is no JSON", () => rejects(load(file("broken.json", "{")), { code: "spec/json", path: "broken.json" }));

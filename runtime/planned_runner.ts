@@ -1,0 +1,57 @@
+/** Runs one compiled request for batches of any size: as one graph where that fits into the backend's memory, else in stages. */
+
+import type { Compiled, CompileRequest } from "../codegen/compile.ts";
+import type { Sizes } from "../codegen/cost.ts";
+import { symbolsOf } from "../codegen/ir/dims.ts";
+import type { ExpandedSpec } from "../spec/types.ts";
+import type { Backend } from "./backend.ts";
+import { type RunInputs, sizesOf } from "./feeds.ts";
+import { firstThatFits } from "./memory.ts";
+import type { Parameters } from "./parameters.ts";
+import { cachedCompile } from "./program_cache.ts";
+import { ProgramRunner, type RunResult, type TakeGradient } from "./runner.ts";
+
+/** A request with the runners of its plans. */
+export class PlannedRunner {
+  /** The request as one graph. */
+  readonly whole: Compiled;
+  readonly #spec: ExpandedSpec;
+  readonly #request: CompileRequest;
+  readonly #backend: () => Promise<Backend>;
+  readonly #parameters: Parameters;
+  #staged: Compiled | null = null;
+  readonly #symbols: readonly string[];
+  readonly #runners = new Map<Compiled, ProgramRunner>();
+
+  /** Compiles the whole; nothing is loaded until the first run. */
+  constructor(spec: ExpandedSpec, request: CompileRequest, backend: () => Promise<Backend>, parameters: Parameters) {
+    this.whole = cachedCompile(spec, request);
+    this.#symbols = [...new Set(this.whole.program.inputs.flatMap(({ shape }) => [...symbolsOf(shape)]))];
+    this.#spec = spec;
+    this.#request = request;
+    this.#backend = backend;
+    this.#parameters = parameters;
+  }
+
+  /** One run; see {@linkcode ProgramRunner.run}. Throws "backend/memory" before anything is allocated for a batch that can't fit. */
+  async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
+    const runner = await this.#runnerFor(sizesOf(this.whole.program, inputs));
+    return await runner.run(inputs, take);
+  }
+
+  async #runnerFor(sizes: Sizes): Promise<ProgramRunner> {
+    const { name, device } = await this.#backend();
+    const plans = [() => this.whole, () => this.#staged ??= cachedCompile(this.#spec, { ...this.#request, stagesFor: sizes })];
+    // What is missing is said by whoever binds the inputs.
+    const isKnown = this.#symbols.every((symbol) => sizes[symbol] !== undefined);
+    const compiled = device || !isKnown ? this.whole : firstThatFits(plans, name, sizes);
+    let runner = this.#runners.get(compiled);
+    if (!runner) this.#runners.set(compiled, runner = new ProgramRunner(compiled.program, this.#backend, this.#parameters));
+    return runner;
+  }
+
+  /** Frees the sessions; a later run is an error. */
+  async dispose(): Promise<void> {
+    await Promise.all([...this.#runners.values()].map((runner) => runner.dispose()));
+  }
+}
