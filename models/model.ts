@@ -41,6 +41,7 @@ export abstract class Model {
     this.name = name;
     this.expanded = expanded;
     this.parameters = parameters;
+    if (typeof backend !== "string") checkSyncEvery(backend);
     this.run = { backend, seed, threads };
   }
 
@@ -55,10 +56,14 @@ export abstract class Model {
     return this.#disposed;
   }
 
-  /** The backend, opened on first use. */
-  protected backend(): Promise<Backend> {
+  /** The backend, opened on first use, and anew once its device was lost. */
+  protected async backend(): Promise<Backend> {
     this.assertAlive();
-    return this.#backend ??= openBackend(this.backendName, { threads: this.run.threads });
+    const open = () => openBackend(this.backendName, { threads: this.run.threads });
+    const backend = await (this.#backend ??= open());
+    if (!backend.device?.isLost) return backend;
+    await this.parameters.sync();
+    return await (this.#backend = open());
   }
 
   /** The backend's name, without its settings. */
@@ -131,6 +136,15 @@ export abstract class Model {
     this.#inference = null;
     this.parameters.dispose();
   }
+}
+
+function checkSyncEvery({ syncEvery }: Exclude<BackendChoice, BackendName>): void {
+  if (syncEvery === undefined || (Number.isInteger(syncEvery) && syncEvery >= 1)) return;
+  throw new OnnxHubError("backend/sync-every", "That is no number of steps after which to copy the weights", {
+    path: "backend.syncEvery",
+    expected: "a whole number, 1 or more",
+    found: String(syncEvery),
+  });
 }
 
 showAs(Model, (model) => `${model.constructor.name} "${model.name}" (${model.countParams().toLocaleString("en-US")} parameters)`);

@@ -128,8 +128,9 @@ export class Task extends Model {
 
   /** Brings weights and the optimizer's state that are on a device to the host. */
   override async sync(): Promise<void> {
-    await super.sync();
-    if (this.#engine?.hasTrained) await this.#engine.optimizer.sync?.();
+    if (!this.#engine) return await super.sync();
+    this.assertAlive();
+    await this.#engine.sync();
   }
 
   /**

@@ -48,6 +48,8 @@ export interface Device {
   readonly maxTensorBytes: number;
   /** Whether it is gone for good. */
   readonly isLost: boolean;
+  /** Resolves when it is lost. */
+  readonly lost: Promise<void>;
   /** A float32 tensor of zeros. */
   zeros(shape: readonly number[]): DeviceTensor;
   /** Copies a tensor into the device's memory. */

@@ -24,17 +24,15 @@ const SESSIONS = 4;
 /** A program of one stage with its sessions on a device. */
 export class DeviceRunner {
   readonly #program: Program;
-  readonly #device: Device;
   readonly #parameters: Parameters;
   readonly #values: Iterable<NamedTensor>;
   readonly #sessions = new Map<string, Promise<DeviceSession>>();
   #disposed = false;
 
   /** Nothing is loaded until the first run. `values` are the tensors that the device must have room for, beside inputs and outputs. */
-  constructor(program: Program, device: Device, parameters: Parameters, values: Iterable<NamedTensor> = []) {
+  constructor(program: Program, readonly device: Device, parameters: Parameters, values: Iterable<NamedTensor> = []) {
     if (program.stages.length !== 1) throw new OnnxHubError("internal/stages", "A device runs programs of one stage");
     this.#program = program;
-    this.#device = device;
     this.#parameters = parameters;
     this.#values = values;
   }
@@ -47,9 +45,9 @@ export class DeviceRunner {
     const session = await this.#session(symbols);
     const masks: DeviceTensor[] = [];
     const feed = (input: ProgramInput): FeedTensor | DeviceTensor => {
-      if (input.role === "weight") return weightOn(this.#device, this.#parameters, input.weight);
+      if (input.role === "weight") return weightOn(this.device, this.#parameters, input.weight);
       if (input.role !== "dropout") return bound[input.name];
-      const mask = dropoutMaskOn(this.#device, input, inputs, symbols);
+      const mask = dropoutMaskOn(this.device, input, inputs, symbols);
       masks.push(mask);
       return mask;
     };
@@ -79,8 +77,8 @@ export class DeviceRunner {
   // deno-lint-ignore require-await -- what requireRoom throws is to be a rejection
   async #load(symbols: Sizes): Promise<DeviceSession> {
     const [stage] = this.#program.stages;
-    this.#device.requireRoom([...stage.inputs, ...stage.outputs, ...this.#values], symbols);
-    return this.#device.load(stage.model, { label: stage.name, sizes: dimensionsOf(stage.inputs, symbols) });
+    this.device.requireRoom([...stage.inputs, ...stage.outputs, ...this.#values], symbols);
+    return this.device.load(stage.model, { label: stage.name, sizes: dimensionsOf(stage.inputs, symbols) });
   }
 
   /** Frees the sessions; a later run is an error. */

@@ -1,5 +1,6 @@
 /** Weights in a device's memory: uploaded when first needed or changed on the host, and newer there while the device trains. */
 
+import { OnnxHubError } from "../errors.ts";
 import type { Device, DeviceTensor } from "./device.ts";
 import type { Parameters, WeightHolder } from "./parameters.ts";
 
@@ -37,7 +38,14 @@ class DeviceWeights implements WeightHolder {
 
   async fetch(): Promise<() => void> {
     const { parameters, device } = this;
-    if (device.isLost) this.dispose();
+    if (device.isLost) {
+      const isLess = [...this.#entries.keys()].some((path) => parameters.isAhead(path));
+      this.dispose();
+      if (!isLess) return () => {};
+      throw new OnnxHubError("backend/device-lost", "The newest weights were lost with the GPU", {
+        remedy: "The model has those that were copied last: save them, or go on from them.",
+      });
+    }
     const ahead = [...this.#entries].filter(([path]) => parameters.isAhead(path));
     const values = ahead.length === 0 ? [] : await device.download(ahead.map(([, { tensor }]) => tensor));
     return () =>

@@ -7,7 +7,7 @@ import type { Tensor } from "./tensor.ts";
 
 /** Another place where weights are kept, and may be newer than on the host: the memory of a device. */
 export interface WeightHolder {
-  /** Reads what is newer there; what it gives writes that into the host's arrays. */
+  /** Reads what is newer there; what it gives writes that into the host's arrays. Throws, once, if there was something newer and it is lost. */
   fetch(): Promise<() => void>;
   /** Lets go of everything that it keeps. */
   dispose(): void;
@@ -113,12 +113,13 @@ export class Parameters {
 
   /**
    * Brings the newest values of all weights to the host, where {@linkcode get} gives them: all or, where that fails, none, so that what the host has is
-   * of one step. Nothing to do where no device trains.
+   * of one step. Nothing to do where no device trains. Throws "backend/device-lost" where values were lost with their device: those on the host count
+   * from then on.
    */
   async sync(): Promise<void> {
-    const writes: (() => void)[] = [];
-    for (const holder of this.#allHolders()) writes.push(await holder.fetch());
-    for (const write of writes) write();
+    const results = await Promise.allSettled(this.#allHolders().map((holder) => holder.fetch()));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    for (const result of results) if (result.status === "fulfilled") result.value();
   }
 
   #allHolders(): WeightHolder[] {

@@ -84,7 +84,7 @@ export class ProgramRunner {
 
   /** Runs the program on a device and reads all that it gives. */
   async #runOn(device: Device, inputs: RunInputs): Promise<RunResult> {
-    this.#onDevice ??= new DeviceRunner(this.program, device, this.parameters);
+    if (this.#onDevice?.device !== device) this.#onDevice = new DeviceRunner(this.program, device, this.parameters);
     const { outputs, symbols } = await this.#onDevice.run(inputs);
     try {
       const values = await device.download(outputs.map(({ tensor }) => tensor));

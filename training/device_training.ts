@@ -15,6 +15,7 @@ export class DeviceTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
   readonly #compiled: ReturnType<typeof compile>;
   readonly #optimizer: DeviceOptimizer;
+  #opened: Device | null = null;
   #runner: DeviceRunner | null = null;
   /** The step whose weights the host had when the last one began. */
   #copied = 0;
@@ -39,9 +40,11 @@ export class DeviceTraining implements TrainingRun {
     return this.#optimizer;
   }
 
+  /** The device that the training began on; another has none of its state. */
   async #device(): Promise<Device> {
+    if (this.#opened) return this.#opened;
     const { device, name } = await this.#options.backend();
-    if (device) return device;
+    if (device) return this.#opened = device;
     throw new OnnxHubError("internal/device", `The backend ${name} has no device to train on`);
   }
 
@@ -50,7 +53,8 @@ export class DeviceTraining implements TrainingRun {
     const { parameters, syncEvery } = this.#options;
     const optimizer = this.#optimizer;
     const [path] = optimizer.paths;
-    if (!parameters.owner(path).isAhead(path)) this.#copied = optimizer.batches;
+    const done = optimizer.batches;
+    if (!parameters.owner(path).isAhead(path)) this.#copied = done;
     try {
       const result = await this.#run(batch, step);
       if (syncEvery !== undefined && optimizer.batches % syncEvery === 0) await parameters.sync();
@@ -58,10 +62,11 @@ export class DeviceTraining implements TrainingRun {
     } catch (error) {
       if (!(error instanceof OnnxHubError) || error.code !== "backend/device-lost") throw error;
       // What the device had is gone: from now on the host's copy counts.
-      await parameters.sync();
-      throw new OnnxHubError("backend/device-lost", `The GPU was lost in training step ${optimizer.batches + 1}`, {
+      await parameters.sync().catch(() => {});
+      throw new OnnxHubError("backend/device-lost", `The GPU was lost in training step ${done + 1}`, {
         found: error.found,
-        remedy: `The model has the weights of step ${this.#copied}, which were copied last: save them, and go on with a new model.`,
+        remedy:
+          `The model has the weights of step ${this.#copied}, which were copied last: save them, or train on from them; the optimizer begins anew.`,
         cause: error,
       });
     }

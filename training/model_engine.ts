@@ -92,9 +92,28 @@ export class ModelEngine implements Engine {
 
   /** Forward, backward, update. */
   async trainBatch(batch: Batch): Promise<BatchResult> {
-    const result = await this.#ensureTraining().step(batch, this.#batches);
+    const training = this.#ensureTraining();
+    const result = await this.#untilLoss(() => training.step(batch, this.#batches));
     this.#batches++;
     return result;
+  }
+
+  /** Brings weights and the optimizer's state that are on a device to the host. */
+  async sync(): Promise<void> {
+    await this.#untilLoss(async () => {
+      await this.#options.parameters.sync();
+      await this.#training?.run.optimizer.sync?.();
+    });
+  }
+
+  /** Does something with the training that goes on; where it is lost with its device, the next one begins anew. */
+  async #untilLoss<T>(body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof OnnxHubError && error.code === "backend/device-lost") this.#training = null;
+      throw error;
+    }
   }
 
   /** What was trained on a device survives its loss from here on. */
@@ -132,10 +151,10 @@ export class ModelEngine implements Engine {
   /** Writes weights, optimizer state and the position in the random streams to one file. */
   async saveState(path: string): Promise<void> {
     const { parameters } = this.#options;
-    await parameters.sync();
-    await this.optimizer.sync?.();
+    const { optimizer } = this;
+    await this.sync();
     const weights = new Map(this.weights.map(({ path }) => [path, parameters.get(path)]));
-    await writeState(path, { weights, optimizer: this.optimizer.getState(), batches: this.#batches }, this.weights);
+    await writeState(path, { weights, optimizer: optimizer.getState(), batches: this.#batches }, this.weights);
   }
 
   /** Takes up what {@linkcode saveState} wrote; a file of another model is an error, and then nothing is changed. */

@@ -63,6 +63,11 @@ export class WebgpuDevice implements Device {
   }
 
   /** See {@linkcode Device}. */
+  get lost(): Promise<void> {
+    return this.#loss.catch(() => {});
+  }
+
+  /** See {@linkcode Device}. */
   get maxTensorBytes(): number {
     const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
     return Math.min(maxBufferSize, maxStorageBufferBindingSize);
@@ -176,7 +181,7 @@ export class WebgpuDevice implements Device {
       return await Promise.race([body(), this.#loss]);
     } catch (error) {
       if (error instanceof OnnxHubError) throw error;
-      await Promise.race([this.#loss.catch(() => {}), new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);
+      await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);
       if (this.isLost) throw this.#lossError(doing, error);
       const text = error instanceof Error ? error.message : String(error);
       throw new OnnxHubError(code, `onnxruntime failed ${doing}`, { found: text, cause: error });

@@ -36,7 +36,7 @@ describe("xlm_roberta_tiny on WebGPU", () => {
   onWebgpu("gives KerasHub's logits within 1e-5", async () => {
     const model = await loaded();
     assertTensor(await model.predictOnBatch(first.x) as Tensor, golden.logits, 1e-5, "logits");
-    await model.dispose();
+    await Promise.all([model.dispose(), model.backbone.dispose()]);
   });
 
   onWebgpu("gives the loss within 1e-6 of it, and every gradient within 1e-5", async () => {
@@ -50,7 +50,7 @@ describe("xlm_roberta_tiny on WebGPU", () => {
     for (const [path, expected] of Object.entries(golden.gradients!)) {
       assertTensor({ shape: model.parameters.info(path).shape, data: gradients.get(path)! }, expected, 1e-5, path);
     }
-    await model.dispose();
+    await Promise.all([model.dispose(), model.backbone.dispose()]);
   });
 
   for (const [name, run] of Object.entries(golden.runs)) {
@@ -68,7 +68,7 @@ describe("xlm_roberta_tiny on WebGPU", () => {
         const { head } = run.final_weights![path];
         assert.ok(worstDifference(weights[i].data.subarray(0, head.length), head) <= 1e-5, path);
       });
-      await model.dispose();
+      await Promise.all([model.dispose(), model.backbone.dispose()]);
     });
   }
 });
