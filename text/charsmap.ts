@@ -29,7 +29,8 @@ function readCharsmap(blob: Uint8Array, path: string): Charsmap | undefined {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
   const size = view.getUint32(0, true);
   if (size < 4 || size % 4 !== 0 || size + 4 >= blob.length) throw fail(`a trie of less than ${blob.length - 4} bytes, 4 each`, `${size}`);
-  const units = Uint32Array.from({ length: size / 4 }, (_, i) => view.getUint32(4 + 4 * i, true));
+  const units = new Uint32Array(size / 4);
+  for (let i = 0; i < units.length; i++) units[i] = view.getUint32(4 + 4 * i, true);
   const replacements = blob.slice(4 + size);
   if (replacements[replacements.length - 1] !== 0) {
     throw fail("replacements that end in a zero byte", `${replacements[replacements.length - 1]}`);

@@ -34,3 +34,8 @@ export function object(entries: v.ObjectEntries): Schema {
 export function has(input: unknown, key: string): boolean {
   return typeof input === "object" && input !== null && key in input;
 }
+
+/** The value of a key that the table itself has: every object has a `constructor`, and on some runtimes a `__proto__`. */
+export function own<T>(table: Readonly<Record<string, T>>, key: unknown): T | undefined {
+  return typeof key === "string" && Object.hasOwn(table, key) ? table[key] : undefined;
+}

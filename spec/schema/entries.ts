@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import type { LayerName } from "../types.ts";
-import { dispatch, has, object, type Schema } from "./dispatch.ts";
+import { dispatch, has, object, own, type Schema } from "./dispatch.ts";
 import { type LayerDefinition, layerTable } from "./layers.ts";
 import { configValue, expression, identifier, json, plainValues, sourceValues, template, type Values } from "./values.ts";
 
@@ -57,7 +57,7 @@ export const optionSchemas: Readonly<Record<LayerName, Schema>> = Object.fromEnt
 
 const layer: Schema = dispatch(
   "layer",
-  (input) => layerSchemas[(input as { layer: LayerName }).layer] ?? v.looseObject({ layer: v.picklist(layerNames) }),
+  (input) => own(layerSchemas, (input as { layer: unknown }).layer) ?? v.looseObject({ layer: v.picklist(layerNames) }),
   () => Object.values(layerSchemas),
 );
 

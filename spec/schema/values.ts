@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { isTemplate } from "../expressions.ts";
-import { dispatch, has, object, type Schema } from "./dispatch.ts";
+import { dispatch, has, object, own, type Schema } from "./dispatch.ts";
 
 /** Snake-case names of config entries, inputs, blocks, tasks. */
 export const identifier: v.GenericSchema<string> = v.pipe(
@@ -129,7 +129,7 @@ function makeValues(templated: boolean): Values {
     `initializer${suffix}`,
     (input) => {
       if (typeof input === "string") return templated && isTemplate(input) ? expression : v.picklist(Object.keys(INITIALIZERS));
-      const options = INITIALIZERS[(input as { type?: string } | null)?.type ?? ""];
+      const options = own(INITIALIZERS, (input as { type?: unknown } | null)?.type);
       return options
         ? initializerForm(String((input as { type: string }).type), options)
         : v.looseObject({ type: v.picklist(Object.keys(INITIALIZERS)) });

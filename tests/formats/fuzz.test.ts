@@ -12,7 +12,17 @@ import { formatJson, readJson } from "../../formats/json.ts";
 import { openSafetensors, writeSafetensors } from "../../formats/safetensors.ts";
 import { readKerasOptimizer, readKerasWeights, wholeTaskGroups } from "../../presets/kerashub/weights.ts";
 import { checkpoint, TINIEST, TINY, weightsOf } from "../presets/xlm_roberta_tables.ts";
-import { type AnyJson, boundedMemory, damagedBytes, damagedJson, Draws, jsonText, loadOrRefuse, type Outcome } from "./mutations.ts";
+import {
+  type AnyJson,
+  boundedMemory,
+  damagedBytes,
+  damagedJson,
+  Draws,
+  jsonText,
+  loadOrRefuse,
+  type Outcome,
+  replaceFile,
+} from "./mutations.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
 const HDF5_MUTATIONS = 2000;
@@ -45,7 +55,7 @@ async function fuzz(
   const path = join(home, basename(name));
   const outcome: Outcome = { loaded: 0, codes: new Map() };
   for (let i = 0; i < times; i++) {
-    fs.writeFileSync(path, damage(new Draws(name, i)));
+    replaceFile(path, damage(new Draws(name, i)));
     await loadOrRefuse(outcome, `${name}, mutation ${i}`, path, () => load(path));
   }
   const refused = [...outcome.codes.values()].reduce((a, b) => a + b, 0);
@@ -204,7 +214,7 @@ describe("a damaged JSON file loads or is refused", () => {
       const original = read(name);
       await fuzz(name, JSON_MUTATIONS, (draws) => damagedBytes(original, draws), (path) => {
         const value = readJson(path, { keepFloats: true });
-        fs.writeFileSync(path, formatJson(value));
+        replaceFile(path, formatJson(value));
         assert.deepEqual(readJson(path, { keepFloats: true }), value);
       });
     });

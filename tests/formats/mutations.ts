@@ -1,6 +1,7 @@
 /** Seeded damage to files: bytes flipped, numbers made absurd, parts moved, cut and doubled; JSON with its values swapped. */
 
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { OnnxHubError } from "../../errors.ts";
 import { RandomStream } from "../../random.ts";
@@ -104,6 +105,9 @@ function set(parent: object, key: string, value: AnyJson): void {
   Object.defineProperty(parent, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
+/** A copy, as what is put into a value may be damaged in its turn, or put into itself. */
+const absurdValue = (draws: Draws): AnyJson => structuredClone(draws.of(ABSURD_VALUES));
+
 /** A damaged copy of a JSON value: one to three values replaced, swapped, removed, renamed, doubled or wrapped. */
 export function damagedJson(original: AnyJson, draws: Draws): AnyJson {
   const root: { value: AnyJson } = { value: structuredClone(original) };
@@ -117,13 +121,13 @@ export function damagedJson(original: AnyJson, draws: Draws): AnyJson {
         set(container, key, draws.of(ABSURD_NUMBERS));
         break;
       case 1:
-        set(container, key, draws.of(ABSURD_VALUES));
+        set(container, key, absurdValue(draws));
         break;
       case 2: // another value of the same file: the right kind in the wrong place
         set(container, key, structuredClone((other.parent as Record<string, AnyJson>)[other.key]));
         break;
       case 3: // a number where there is one
-        set(container, key, typeof container[key] === "number" ? draws.of(ABSURD_NUMBERS) : draws.of(ABSURD_VALUES));
+        set(container, key, typeof container[key] === "number" ? draws.of(ABSURD_NUMBERS) : absurdValue(draws));
         break;
       case 4:
         if (parent === root) break;
@@ -136,7 +140,11 @@ export function damagedJson(original: AnyJson, draws: Draws): AnyJson {
         delete container[key];
         break;
       case 6:
-        set(container, key, draws.of<AnyJson>([[container[key]], { value: container[key] }, [container[key], container[key]]]));
+        set(
+          container,
+          key,
+          draws.of<AnyJson>([[container[key]], { value: container[key] }, [container[key], structuredClone(container[key])]]),
+        );
         break;
       case 7: { // deep
         let deep = container[key];
@@ -241,6 +249,12 @@ class Text {
   constructor(text: string) {
     this.text = text;
   }
+}
+
+/** Writes a file in the place of another: one that is truncated instead is written out to the disk by some file systems, which takes milliseconds. */
+export function replaceFile(path: string, bytes: Uint8Array | string): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, bytes);
 }
 
 /** How the mutations of one fixture went. */

@@ -21,11 +21,13 @@ import {
   jsonText,
   loadOrRefuse,
   type Outcome,
+  replaceFile,
 } from "../formats/mutations.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
-const SPEC_MUTATIONS = 600;
+/** Of each preset, over its files, and of each spec. */
+const MUTATIONS = 2000;
 
 /** Small sizes for every architecture. */
 const CONFIG: Readonly<Record<string, number>> = {
@@ -70,11 +72,11 @@ function summarize(outcome: Outcome, times: number, name: string): void {
 async function fuzzPreset(
   preset: string,
   names: readonly string[],
-  times: number,
   load: (directory: string) => Promise<unknown>,
 ): Promise<void> {
   const directory = copyOf(preset);
   const outcome: Outcome = { loaded: 0, codes: new Map() };
+  const times = Math.ceil(MUTATIONS / names.length);
   for (const name of names) {
     const path = join(directory, name);
     const original = new Uint8Array(fs.readFileSync(path));
@@ -82,7 +84,7 @@ async function fuzzPreset(
     for (let i = 0; i < times; i++) {
       const draws = new Draws(preset, name, i);
       const swapped = json !== undefined && draws.below(3) > 0;
-      fs.writeFileSync(path, swapped ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
+      replaceFile(path, swapped ? jsonText(damagedJson(json, draws)) : damagedBytes(original, draws));
       await loadOrRefuse(outcome, `${preset}/${name}, mutation ${i}`, directory, () => load(directory));
     }
     fs.writeFileSync(path, original);
@@ -105,7 +107,7 @@ describe("a damaged preset loads or is refused", () => {
     ["huggingface/bert_masked_lm", "config.json"],
   ];
   for (const [preset, ...names] of presets) {
-    it(preset, async () => await fuzzPreset(preset, names, 300, loadMaskedLM));
+    it(preset, async () => await fuzzPreset(preset, names, loadMaskedLM));
   }
 });
 
@@ -118,29 +120,28 @@ describe("a damaged spec expands or is refused", () => {
       const path = join(home, `${name}.json`);
       const outcome: Outcome = { loaded: 0, codes: new Map() };
       const lowered: Outcome = { loaded: 0, codes: new Map() };
-      for (let i = 0; i < SPEC_MUTATIONS; i++) {
+      for (let i = 0; i < MUTATIONS; i++) {
         const draws = new Draws(name, i);
         const damage = draws.below(6);
         const damaged = damage === 0
           ? damagedBytes(original, draws)
           : jsonText(damage < 4 ? damagedJson(json, draws) : damagedExpression(json, draws));
-        fs.writeFileSync(path, damaged);
+        replaceFile(path, damaged);
         const expanded: ExpandedSpec[] = [];
         await loadOrRefuse(outcome, `${name}, mutation ${i}`, name, async () => {
           const parsed = await spec.load(path);
           const sizes = Object.entries(CONFIG).filter(([key]) => Object.hasOwn(parsed.source.config, key));
-          for (const task of [undefined, ...Object.keys(parsed.source.heads ?? {})]) {
-            const taskConfig: Record<string, number> = task === "text_classifier" ? { num_classes: 2 } : {};
-            expanded.push(spec.expand(parsed, { config: Object.fromEntries(sizes), task, taskConfig }));
-          }
+          const task = draws.of([undefined, ...Object.keys(parsed.source.heads ?? {})]);
+          const taskConfig: Record<string, number> = task === "text_classifier" ? { num_classes: 2 } : {};
+          expanded.push(spec.expand(parsed, { config: Object.fromEntries(sizes), task, taskConfig }));
         });
         // What can't be computed is refused by the path of its layer.
         for (const each of expanded) {
           await loadOrRefuse(lowered, `${name}, mutation ${i}`, "", () => lowerModel(each, { training: false }));
         }
       }
-      summarize(outcome, SPEC_MUTATIONS, name);
-      assert.ok(lowered.loaded > SPEC_MUTATIONS / 100, `${lowered.loaded} lowered`);
+      summarize(outcome, MUTATIONS, name);
+      assert.ok(lowered.loaded > MUTATIONS / 100, `${lowered.loaded} lowered`);
     });
   }
 });

@@ -102,6 +102,18 @@ describe("names of what every object of JavaScript has", () => {
     assert.deepEqual(Object.keys(expanded), ["toString"]);
   });
 
+  it("are no layers, and no initializers", () => {
+    for (const name of ["toString", "constructor", "__proto__"]) {
+      for (const layer of [{ ...relu("a"), layer: name }, { ...embedding, initializer: { type: name } }]) {
+        assert.throws(
+          () => parseSpec(model({ backbone: { layers: [embedding, layer] } }), "small.json"),
+          (error) => error instanceof OnnxHubError && error.code === "spec/value" && error.message.includes(`found "${name}"`),
+          `${name} ${JSON.stringify(layer)}`,
+        );
+      }
+    }
+  });
+
   it("don't hide a key that sets a prototype", () => {
     const json = JSON.parse(JSON.stringify(model({})).replace('"n":', '"__proto__":'));
     assert.throws(
