@@ -14,28 +14,9 @@ import { cpSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { REPLACED } from "../browser/replaced.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-
-/** Modules that another stands for in a page. */
-const REPLACED: Readonly<Record<string, string>> = {
-  "node:fs": "browser/node/fs.ts",
-  "node:fs/promises": "browser/node/fs_promises.ts",
-  "node:os": "browser/node/os.ts",
-  "node:path": "browser/node/path.ts",
-  "node:process": "browser/node/process.ts",
-  "node:url": "browser/node/url.ts",
-  "h5wasm/node": "browser/hdf5_library.ts",
-  "presets/hub/huggingface.ts": "browser/hubs.ts",
-  "presets/hub/kaggle.ts": "browser/hubs.ts",
-  "presets/hub/modelscope.ts": "browser/hubs.ts",
-  "presets/hub/settings.ts": "browser/hubs.ts",
-  "presets/web.ts": "browser/web_preset.ts",
-  "runtime/native.ts": "browser/native.ts",
-  "runtime/wasm_file.ts": "browser/wasm_file.ts",
-  "text/kitoken_file.ts": "browser/kitoken_file.ts",
-  "training/console.ts": "browser/console.ts",
-};
 
 /** Packages that are imported as they are, by the specifiers that the library imports them with. */
 const IMPORTED: Readonly<Record<string, string>> = {
