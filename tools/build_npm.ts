@@ -17,7 +17,7 @@ const CLI_CHANGES = [[/^#!.*/, "#!/usr/bin/env node"], ["import.meta.main", "tru
 /** ES2023 is what Node 20 has: a newer function of the language's library is an error here, before anyone meets it. */
 const OPTIONS: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
-  lib: ["lib.es2023.d.ts", "lib.dom.d.ts", "lib.dom.asynciterable.d.ts"],
+  lib: ["lib.es2024.d.ts", "lib.dom.d.ts", "lib.dom.asynciterable.d.ts"],
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
   resolveJsonModule: true,

@@ -1,6 +1,7 @@
 /** Draws dropout masks on the GPU, to the bit what `RandomStream` draws on the processor. */
 
 import type { RandomStream } from "../../random.ts";
+import { BufferUsage } from "./usage.ts";
 
 const WORKGROUP = 256;
 
@@ -40,7 +41,7 @@ export class MaskShader {
   fill(buffer: GPUBuffer, stream: RandomStream, rate: number, size: number, scale: number): void {
     const device = this.#device;
     const threshold = Math.round(rate * 2 ** 32);
-    const uniform = device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    const uniform = device.createBuffer({ size: 32, usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST });
     const values = new Uint32Array(8);
     values.set([...stream.keys, Math.min(threshold, 2 ** 32 - 1), size]);
     // No draw reaches 2^32.

@@ -5,6 +5,7 @@ import { BYTES } from "../../codegen/cost.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { FeedTensor } from "../backend.ts";
 import type { DeviceTensor } from "../device.ts";
+import { BufferUsage, MapMode } from "./usage.ts";
 
 /** What makes onnxruntime's tensors. */
 export type TensorClass = typeof Tensor;
@@ -61,7 +62,7 @@ export function emptyTensor(
   shape: readonly number[],
 ): { tensor: WebgpuTensor; buffer: GPUBuffer } {
   const bytes = BYTES[dtype] * shape.reduce((a, b) => a * b, 1);
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const usage = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
   const buffer = device.createBuffer({ size: round(bytes, ALIGNMENT), usage });
   const tensor = Tensor.fromGpuBuffer(buffer as never, { dataType: dtype, dims: shape });
   return { tensor: new WebgpuTensor(tensor, () => buffer.destroy()), buffer };
@@ -96,7 +97,7 @@ export async function downloadTensors(device: GPUDevice, tensors: readonly Webgp
 }
 
 async function downloadTogether(device: GPUDevice, tensors: readonly WebgpuTensor[], bytes: number): Promise<FeedTensor[]> {
-  const staging = device.createBuffer({ size: round(bytes, 8), usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const staging = device.createBuffer({ size: round(bytes, 8), usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
   try {
     const encoder = device.createCommandEncoder();
     let at = 0;
@@ -105,7 +106,7 @@ async function downloadTogether(device: GPUDevice, tensors: readonly WebgpuTenso
       at += round(bytes, 8);
     }
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MapMode.READ);
     const mapped = staging.getMappedRange();
     at = 0;
     return tensors.map(({ dtype, shape, bytes }) => {

@@ -152,6 +152,7 @@ describe("training on WebGPU", () => {
         weights: model.weights,
         trainable: () => model.trainableWeights,
         seed: 1,
+        infer: () => Promise.reject(new Error("not asked for")),
         files: { save: (path) => model.saveWeights(path), load: (path) => model.loadWeights(path) },
       });
     const given = (step: number) => {
