@@ -5,5 +5,6 @@
  * hundreds of megabytes of activations and gradients pile up.
  */
 export function release({ buffer }: { readonly buffer: ArrayBufferLike }): void {
-  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+  // Node 20 has no `transfer`: there the collector does it.
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer?.(0);
 }
