@@ -92,7 +92,12 @@ export abstract class Model {
   protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
     this.assertAlive();
     this.#inference ??= new Inference(this.expanded, this.provider, () => this.backend(), this.parameters);
-    return await this.#inference.run({ x });
+    return await this.#inference.run({ x: this.unpad(x) });
+  }
+
+  /** The inputs without what needn't be computed; by default all. */
+  protected unpad<T extends Readonly<Record<string, TensorLike>>>(x: T): T {
+    return x;
   }
 
   /** How many parameters there are. */

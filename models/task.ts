@@ -1,11 +1,13 @@
 /** Tasks: a backbone with a head, compiled, trained, evaluated and used. KerasHub's `Task` over Keras' `Model`. */
 
 import { lowerModel } from "../codegen/lowering/model.ts";
+import { type Padding, paddingOf } from "../codegen/padding.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Optimizer } from "../runtime/optimizer/config.ts";
 import { Parameters } from "../runtime/parameters.ts";
 import type { TensorLike } from "../runtime/tensor.ts";
+import { unpadded } from "../runtime/unpadded.ts";
 import { type BuiltInPreset, presetsOf } from "../presets/registry.ts";
 import { expand } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
@@ -69,6 +71,7 @@ export class Task extends Model {
   /** The head's hyperparameters, under their names in the spec. */
   readonly config: Readonly<Record<string, ConfigValue>>;
   readonly #weights: readonly WeightInfo[];
+  readonly #padding: Padding | null;
   #compilation: Compilation | null = null;
   #engine: ModelEngine | null = null;
 
@@ -103,7 +106,9 @@ export class Task extends Model {
     this.backbone = backbone;
     this.preprocessor = options.preprocessor ?? null;
     this.config = Object.fromEntries(Object.entries(expanded.head!.config).map(([key, { value }]) => [key, value]));
-    this.#weights = lowerModel(expanded, { training: false }).weights.list();
+    const lowered = lowerModel(expanded, { training: false });
+    this.#weights = lowered.weights.list();
+    this.#padding = paddingOf(expanded, Object.values(lowered.outputs).map(({ shape }) => shape));
     parameters.ensure(this.#weights);
     if (options.compile ?? true) this.compile();
   }
@@ -188,8 +193,16 @@ export class Task extends Model {
       seed: this.run.seed,
       setup: setupOf(compilation),
       infer: (x) => this.infer(x),
+      unpad: (x) => this.unpad(x),
       files: { save: (path) => this.saveWeights(path), load: (path) => this.loadWeights(path) },
     });
+  }
+
+  /** Leaves out columns that are padding in every row, where that changes nothing that the task gives. */
+  protected override unpad<T extends Readonly<Record<string, TensorLike>>>(x: T): T {
+    const { inputs, head, limits } = this.expanded;
+    const padding = this.#padding;
+    return padding ? unpadded(x, { ...padding, inputs: { ...inputs, ...head!.inputs }, limit: limits[padding.symbol] ?? Infinity }) : x;
   }
 
   /** What the training functions run on. */

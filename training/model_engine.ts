@@ -29,6 +29,8 @@ export interface ModelEngineOptions {
   readonly setup: TrainingSetup;
   /** Runs the model without training it. */
   readonly infer: (x: Readonly<Record<string, Tensor>>) => Promise<RunResult>;
+  /** Leaves out of a batch what needn't be computed. */
+  readonly unpad: (x: Batch["x"]) => Batch["x"];
   /** The weights in order. */
   readonly weights: readonly WeightInfo[];
   /** The weights to train, asked anew whenever training goes on. */
@@ -126,7 +128,7 @@ export class ModelEngine implements Engine {
     const { spec, provider, backend, parameters, setup: { optimizer: _, ...objective } } = this.#options;
     const request = { mode: "test", ...objective, provider, rowsOutside: provider === "cpu" } as const;
     this.#test ??= new PlannedRunner(spec, request, backend, parameters);
-    const result = await this.#test.run({ x, labels: y, sampleWeight });
+    const result = await this.#test.run({ x: this.#options.unpad(x), labels: y, sampleWeight });
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
