@@ -67,7 +67,7 @@ export abstract class Model {
   }
 
   /** The backend's name, without its settings. */
-  protected get backendName(): BackendName {
+  protected get backendName(): BackendName | "auto" {
     const { backend } = this.run;
     return typeof backend === "string" ? backend : backend.name;
   }
@@ -143,7 +143,7 @@ export abstract class Model {
   }
 }
 
-function checkSyncEvery({ syncEvery }: Exclude<BackendChoice, BackendName>): void {
+function checkSyncEvery({ syncEvery }: Exclude<BackendChoice, string>): void {
   if (syncEvery === undefined || (Number.isInteger(syncEvery) && syncEvery >= 1)) return;
   throw new OnnxHubError("backend/sync-every", "That is no number of steps after which to copy the weights", {
     path: "backend.syncEvery",

@@ -44,8 +44,8 @@ export interface WebgpuChoice {
   readonly syncEvery?: number;
 }
 
-/** What may be chosen: a name, or a name with settings. */
-export type BackendChoice = BackendName | WebgpuChoice;
+/** What may be chosen: a name, a name with settings, or "auto": `native` where onnxruntime-node is installed, else `wasm`. */
+export type BackendChoice = BackendName | "auto" | WebgpuChoice;
 
 /** How a backend is set up. */
 export interface BackendOptions {

@@ -6,18 +6,22 @@ import { onnxruntimeModule } from "./wasm_module.ts";
 
 type Opener = (options: BackendOptions) => Promise<Backend>;
 
-const openers: Readonly<Record<BackendName, Opener>> = {
+const openers: Readonly<Record<BackendName | "auto", Opener>> = {
+  async auto(options) {
+    const { hasNative, nativeBackend } = await import("./native.ts");
+    return hasNative() ? nativeBackend(options) : await openers.wasm(options);
+  },
   native: async (options) => (await import("./native.ts")).nativeBackend(options),
   wasm: async (options) => (await import("./wasm.ts")).wasmBackend(options),
   webgpu: async () => (await import("./webgpu/backend.ts")).webgpuBackend(),
 };
 
 /**
- * A backend, loaded when first asked for.
+ * A backend, loaded when first asked for; "auto" is `native` where onnxruntime-node is installed, else `wasm`.
  *
  * Throws "backend/unknown" for a name that there isn't.
  */
-export function openBackend(name: BackendName, options: BackendOptions = {}): Promise<Backend> {
+export function openBackend(name: BackendName | "auto", options: BackendOptions = {}): Promise<Backend> {
   if (Object.hasOwn(openers, name)) return openers[name](options);
   const guess = nearest(String(name), Object.keys(openers));
   throw new OnnxHubError("backend/unknown", "There is no such backend", {

@@ -45,7 +45,7 @@ export function nativeBackend({ threads }: BackendOptions = {}): Backend {
   };
 }
 
-/** Whether the package can be loaded; loads it. */
+/** Whether the package is installed and can be loaded; loads it. */
 export function hasNative(): boolean {
   try {
     loaded ??= load();
