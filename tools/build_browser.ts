@@ -21,6 +21,7 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 /** Packages that are imported as they are, by the specifiers that the library imports them with. */
 const IMPORTED: Readonly<Record<string, string>> = {
   "onnxruntime-web": "./onnxruntime/ort.wasm.min.mjs",
+  "onnxruntime-web/jspi": "./onnxruntime/ort.jspi.min.mjs",
   "onnxruntime-web/webgpu": "./onnxruntime/ort.webgpu.min.mjs",
   "h5wasm": "./h5wasm/hdf5_hl.js",
 };
@@ -31,9 +32,12 @@ const COPIED: Readonly<Record<string, { readonly from: string; readonly names: r
     from: "onnxruntime-web/dist",
     names: [
       "ort.wasm.min.mjs",
+      "ort.jspi.min.mjs",
       "ort.webgpu.min.mjs",
       "ort-wasm-simd-threaded.mjs",
       "ort-wasm-simd-threaded.wasm",
+      "ort-wasm-simd-threaded.jspi.mjs",
+      "ort-wasm-simd-threaded.jspi.wasm",
       "ort-wasm-simd-threaded.asyncify.mjs",
       "ort-wasm-simd-threaded.asyncify.wasm",
     ],

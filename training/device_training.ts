@@ -1,11 +1,12 @@
 /** Training on a device: weights, gradients and slots stay there; the batch goes up, loss and metrics come down. */
 
-import { compile } from "../codegen/compile.ts";
+import type { Compiled } from "../codegen/compile.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Device, DeviceTensor } from "../runtime/device.ts";
 import { DeviceRunner } from "../runtime/device_runner.ts";
 import { replaceWeightOn, weightOn } from "../runtime/device_weights.ts";
 import { DeviceOptimizer } from "../runtime/optimizer/device_optimizer.ts";
+import { cachedCompile } from "../runtime/program_cache.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import { trainedBy } from "./host_training.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
@@ -13,7 +14,7 @@ import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./train
 /** Compiles the training program for the device, and runs it batch by batch. */
 export class DeviceTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
-  readonly #compiled: ReturnType<typeof compile>;
+  readonly #compiled: Compiled;
   readonly #optimizer: DeviceOptimizer;
   #opened: Device | null = null;
   #runner: DeviceRunner | null = null;
@@ -24,10 +25,11 @@ export class DeviceTraining implements TrainingRun {
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, trainable } = options;
     this.#options = options;
-    this.#compiled = compile(spec, { mode: "train", ...setup, trainable, provider: "webgpu" });
+    const { optimizer, ...objective } = setup;
+    this.#compiled = cachedCompile(spec, { mode: "train", ...objective, trainable, provider: "webgpu" });
     const reached = trainedBy(this.#compiled.program);
     this.#optimizer = new DeviceOptimizer({
-      optimizer: setup.optimizer,
+      optimizer,
       weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
       device: () => this.#device(),
       weight: (device, path) => weightOn(device, parameters, path),

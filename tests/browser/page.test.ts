@@ -27,6 +27,18 @@ function near(found: readonly number[], expected: readonly number[], tolerance: 
   );
 }
 
+/** Waits until something is true of a page. */
+function until(page: Page, condition: string): Promise<void> {
+  return page.browser.evaluate(`new Promise((resolve) => { const look = () => ${condition} ? resolve() : setTimeout(look, 50); look(); })`);
+}
+
+/** The table of guesses that the example page shows. */
+function rows(page: Page): Promise<string[][]> {
+  return page.browser.evaluate(
+    `[...document.querySelectorAll("#answers tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
+  );
+}
+
 describe("a page", () => {
   let page: Page;
   before(async () => void (page = await Page.open(bundle.folder)));
@@ -150,6 +162,12 @@ describe("a page", () => {
       "backend/unavailable",
       /wasm/,
     ],
+    [
+      "a GPU that isn't there",
+      `models.MaskedLM.fromPreset("${PRESET}", { backend: "webgpu" }).then((m) => m.fillMask("a <mask>"))`,
+      "backend/unavailable",
+      /wasm/,
+    ],
   ];
   for (const [what, body, code, says] of refused) {
     it(`refuses ${what} in words`, async () => {
@@ -175,27 +193,55 @@ describe("a page without threads", () => {
   });
 });
 
+describe("a page with a GPU", () => {
+  let page: Page;
+  before(async () => void (page = await Page.open(bundle.folder, { graphics: "software", path: "/" })));
+  after(() => page.close());
+
+  it("fills masks and trains on it as on the processor", async () => {
+    const [webgpu, wasm] = await page.run<{ score: number; loss: number[] }[]>(`
+      const results = [];
+      for (const backend of ["webgpu", "wasm"]) {
+        const preprocessor = await models.MaskedLMPreprocessor.fromPreset("${PRESET}", { sequenceLength: 16, maskSelectionLength: 4 });
+        const model = await models.MaskedLM.fromPreset("${PRESET}", { backend, preprocessor });
+        const { history } = await model.fit({ x: ${JSON.stringify(TEXTS.slice(0, 2))}, epochs: 2, verbose: 0 });
+        const [{ score }] = await model.fillMask(${JSON.stringify(SENTENCE)});
+        await model.dispose();
+        results.push({ score, loss: history.loss });
+      }
+      return results;`);
+    assert.ok(wasm.loss.length === 2 && wasm.score > 0.9);
+    near(webgpu.loss, wasm.loss, 1e-3);
+    near([webgpu.score], [wasm.score], 1e-3);
+  });
+
+  it("has the example offer it, and run on it", async () => {
+    await until(page, "document.documentElement.dataset.ready");
+    await page.browser.evaluate(`document.querySelector("input[value=webgpu]").click()`);
+    await until(page, `document.querySelector("#status").textContent.startsWith("Loaded the preset: ")`);
+    await page.browser.evaluate(
+      `document.querySelector("#answers tbody").replaceChildren(); document.querySelector("#fill button").click()`,
+    );
+    await until(page, `document.querySelector("#answers tbody").rows.length > 0`);
+    assert.equal((await rows(page))[0][0], "right");
+    assert.deepEqual(page.browser.printed, []);
+  });
+});
+
 describe("the example page", () => {
   let page: Page;
   before(async () => void (page = await Page.open(bundle.folder, { path: "/" })));
   after(() => page.close());
 
-  const until = (condition: string) =>
-    page.browser.evaluate(`new Promise((resolve) => { const look = () => ${condition} ? resolve() : setTimeout(look, 50); look(); })`);
-  const rows = () =>
-    page.browser.evaluate<string[][]>(
-      `[...document.querySelectorAll("#answers tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
-    );
-
   it("fills the mask in its sentence", async () => {
-    await until("document.documentElement.dataset.ready");
-    assert.deepEqual((await rows()).map(([token]) => token)[0], "right");
+    await until(page, "document.documentElement.dataset.ready");
+    assert.deepEqual((await rows(page)).map(([token]) => token)[0], "right");
     assert.equal(await page.browser.evaluate(`document.querySelector("input[value=webgpu]").disabled`), true);
   });
 
   it("learns the visitor's sentences: the loss falls, and the guess is another", async () => {
     await page.browser.evaluate(`document.querySelector("#epochs").value = 15; document.querySelector("#train button").click()`);
-    await until(`!document.querySelector("#reset").disabled && !document.querySelector("th.taught").hidden`);
+    await until(page, `!document.querySelector("#reset").disabled && !document.querySelector("th.taught").hidden`);
     const heights = await page.browser.evaluate<number[]>(
       `[...document.querySelectorAll("#chart circle")].map((dot) => Number(dot.getAttribute("cy")))`,
     );
@@ -203,14 +249,14 @@ describe("the example page", () => {
     // Downwards is greater.
     assert.ok(heights.at(-1)! > heights[0] + 50, String(heights));
     const percent = (cell: string) => cell.startsWith("<") ? 0 : parseFloat(cell);
-    const freedom = (await rows()).find(([token]) => token === "freedom");
-    assert.ok(freedom && percent(freedom[2]) > percent(freedom[1]) + 10, JSON.stringify(await rows()));
+    const freedom = (await rows(page)).find(([token]) => token === "freedom");
+    assert.ok(freedom && percent(freedom[2]) > percent(freedom[1]) + 10, JSON.stringify(await rows(page)));
   });
 
   it("forgets them again", async () => {
     await page.browser.evaluate(`document.querySelector("#reset").click()`);
-    await until(`document.querySelector("th.taught").hidden`);
-    assert.equal((await rows())[0][0], "right");
+    await until(page, `document.querySelector("th.taught").hidden`);
+    assert.equal((await rows(page))[0][0], "right");
     assert.deepEqual(page.browser.printed, []);
   });
 });
