@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { ensureChromium } from "./chromium.ts";
 import { parseReport, type TestResult } from "./junit.ts";
 
 interface Runner {
@@ -58,6 +59,7 @@ function tally(results: readonly TestResult[]): Map<string, number> {
 
 const directory = await mkdtemp(join(tmpdir(), "onnxhub-test-"));
 const files = process.argv.slice(2);
+if (files.length === 0 || files.some((file) => file.includes("browser"))) ensureChromium();
 const problems: string[] = [];
 const executed: TestResult[][] = [];
 const summary: string[] = [];

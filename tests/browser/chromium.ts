@@ -1,13 +1,10 @@
 /** A headless Chromium that tests drive over the DevTools protocol. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import process from "node:process";
-
-/** Its names in the search path, Debian's first. */
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+import { join } from "node:path";
+import { findChromium, HOW_TO_GET } from "../../tools/chromium.ts";
 
 const FLAGS = [
   "--headless",
@@ -28,23 +25,6 @@ export const GRAPHICS = {
   /** WebGPU on the processor, by the software that Chromium brings along. */
   software: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"],
 } as const;
-
-/** Where Chromium is: `CHROMIUM`, else the search path. Throws where there is none: a test of pages must not pass without. */
-export function findChromium(): string {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of NAMES) {
-      const path = join(directory, name);
-      try {
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not here.
-      }
-    }
-  }
-  throw new Error("These tests need Chromium. Install it (Debian: `apt-get install chromium`), or set CHROMIUM to its path.");
-}
 
 interface Answer {
   readonly id?: number;
@@ -74,8 +54,10 @@ export class Chromium {
 
   /** Starts a browser, and opens an empty page in it. */
   static async open(graphics: keyof typeof GRAPHICS = "none"): Promise<Chromium> {
+    const path = findChromium();
+    if (!path) throw new Error(`The tests of pages need Chromium. ${HOW_TO_GET}`);
     const profile = mkdtempSync(join(tmpdir(), "onnxhub-chromium-"));
-    const child = spawn(findChromium(), [...FLAGS, ...GRAPHICS[graphics], `--user-data-dir=${profile}`, "about:blank"], {
+    const child = spawn(path, [...FLAGS, ...GRAPHICS[graphics], `--user-data-dir=${profile}`, "about:blank"], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const address = await new Promise<string>((resolve, reject) => {
