@@ -57,11 +57,13 @@ async function ensureCheckpoint(shape: ModelShape, log: (line: string) => void):
     await backbone.dispose();
   }
   const python = process.env.PEERS_PYTHON;
-  if (python && !existsSync(join(folder, "onnx"))) {
+  if (!existsSync(join(folder, "onnx")) && !python) {
+    log("PEERS_PYTHON is not set: without PyTorch's export transformers.js has no model");
+  } else if (!existsSync(join(folder, "onnx"))) {
     log(`exporting the checkpoint ${name} with PyTorch`);
     const half = join(folder, "onnx.half");
     rmSync(half, { recursive: true, force: true });
-    const { status } = spawnSync(python, [join(PEERS, "export_onnx.py"), folder, half], { stdio: ["ignore", "ignore", "inherit"] });
+    const { status } = spawnSync(python!, [join(PEERS, "export_onnx.py"), folder, half], { stdio: ["ignore", "ignore", "inherit"] });
     if (status === 0) renameSync(half, join(folder, "onnx"));
     else log(`the export failed: transformers.js has no model`);
   }

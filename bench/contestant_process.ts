@@ -10,6 +10,8 @@ import { readMessage, type Request, type Response, writeMessage } from "./protoc
 export interface Launch {
   readonly command: string;
   readonly args: readonly string[];
+  /** Where it runs; the project's root where nothing is said. */
+  readonly directory?: string;
   /** Added to this process's own. */
   readonly env?: Readonly<Record<string, string>>;
   /** Contestants of one process have one key, and each a lane of its own. */
@@ -32,11 +34,12 @@ export class ContestantProcess {
   #ended: string | null = null;
 
   /** Starts it. */
-  constructor({ command, args, env }: Launch, directory: string) {
-    this.#child = spawn(command, args, { cwd: directory, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+  constructor({ command, args, env, directory }: Launch, root: string) {
+    this.#child = spawn(command, args, { cwd: directory ?? root, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
       const response = readMessage<Response>(line);
-      if (response) this.#settle(response);
+      if (response?.did === "fail") this.#settle({ ...response, reason: response.reason.split("\n", 1)[0] });
+      else if (response) this.#settle(response);
       else this.#complain(line);
     });
     createInterface({ input: this.#child.stderr! }).on("line", (line) => this.#complain(line));

@@ -30,19 +30,19 @@ const USUAL_BYTES: Readonly<Record<Measured, number>> = { "training step": 24, p
 /** What every process holds. */
 const PROCESS_BYTES = 500e6;
 
-/** Deno on a file under the project's own configuration. */
-const deno = (file: string, ...args: string[]): Launch => ({
+/** This runtime's flags: none on Bun. */
+const flags = (...deno: string[]): string[] => "Deno" in globalThis ? ["run", "--allow-all", "--no-check", ...deno] : [];
+
+/** This runtime on a file under the project's own configuration. */
+const ours = (file: string, ...args: string[]): Launch => ({
   command: process.execPath,
-  args: ["run", "--allow-all", "--no-check", join(BENCH, file), ...args],
+  args: [...flags(`--config=${join(BENCH, "..", "deno.json")}`), join(BENCH, file), ...args],
 });
 
-/** Deno on a file that sees the peers' packages, and nothing of the project's. */
-const denoPeer = (file: string, ...args: string[]): Launch | { missing: string } =>
+/** This runtime on a file that sees the peers' packages, and nothing of the project's. */
+const peer = (file: string, ...args: string[]): Launch | { missing: string } =>
   existsSync(join(PEERS, "node_modules"))
-    ? {
-      command: process.execPath,
-      args: ["run", "--allow-all", "--no-check", "--no-config", "--no-lock", "--node-modules-dir=manual", join(PEERS, file), ...args],
-    }
+    ? { command: process.execPath, args: [...flags("--no-config", "--no-lock", "--node-modules-dir=manual"), join(PEERS, file), ...args] }
     : { missing: "the peers' packages are not installed: `npm ci --ignore-scripts` in bench/peers" };
 
 /** A Python with the peers, named by the first of these variables that is set. */
@@ -65,10 +65,11 @@ export const CONTESTANTS: readonly Contestant[] = [
   ...["native", "wasm", "webgpu"].map((backend): Contestant => ({
     name: `OnnxHub, ${backend}`,
     ours: true,
-    launch: () => deno("ours/model.ts", backend),
+    // The native backend takes the onnxruntime-node that it finds from where it runs: the one that transformers.js has.
+    launch: () => ({ ...ours("ours/model.ts", backend), ...backend === "native" ? { directory: PEERS } : {} }),
     bytesPerParameter: { "training step": 20 },
   })),
-  { name: "OnnxHub, deno run", ours: true, launch: () => deno("ours/start_up.ts"), bytesPerParameter: {} },
+  { name: "OnnxHub, deno run", ours: true, launch: () => ours("ours/start_up.ts"), bytesPerParameter: {} },
   { ...keras("jax"), ours: false, bytesPerParameter: { "training step": 23 } },
   { ...keras("torch"), ours: false, bytesPerParameter: { "training step": 32 } },
   { ...keras("tensorflow", "PEERS_TENSORFLOW_PYTHON"), ours: false, bytesPerParameter: { "training step": 28 } },
@@ -78,14 +79,23 @@ export const CONTESTANTS: readonly Contestant[] = [
     launch: () => python(["PEERS_PYTHON"], "pytorch.py", [], {}),
     bytesPerParameter: { "training step": 22 },
   },
-  { name: "jax-js", ours: false, launch: () => denoPeer("jax_js.ts"), bytesPerParameter: {} },
+  { name: "jax-js", ours: false, launch: () => peer("jax_js.ts"), bytesPerParameter: {} },
   ...["wasm", "cpu"].map((backend): Contestant => ({
     name: `TensorFlow.js, ${backend}`,
     ours: false,
-    launch: () => denoPeer("tensorflow_js.ts", backend),
+    launch: () => peer("tensorflow_js.ts", backend),
     bytesPerParameter: {},
   })),
-  { name: "transformers.js, cpu", ours: false, launch: () => denoPeer("transformers_js.ts"), bytesPerParameter: {} },
+  ...["OnnxHub", "transformers.js"].map((library): Contestant => ({
+    name: `${library}, Chromium`,
+    ours: library === "OnnxHub",
+    launch: () => {
+      const launch = peer("chromium.ts");
+      return "missing" in launch ? launch : { ...launch, shared: { key: "chromium", lane: library.toLowerCase() } };
+    },
+    bytesPerParameter: {},
+  })),
+  { name: "transformers.js, cpu", ours: false, launch: () => peer("transformers_js.ts"), bytesPerParameter: {} },
 ];
 
 /** A contestant by its name. Throws a RangeError for one that isn't in the table. */

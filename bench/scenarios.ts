@@ -34,6 +34,8 @@ const BASE: ModelShape = {
   maxSequenceLength: 512,
 };
 
+const E5_SMALL: ModelShape = { ...BASE, vocabularySize: 250037, hiddenDim: 384, intermediateDim: 1536 };
+
 const SMALL: ModelShape = {
   vocabularySize: 8000,
   numLayers: 2,
@@ -134,6 +136,15 @@ export const SCENARIOS: readonly Scenario[] = [
     title: "Filling one mask in a text of 128 tokens, XLM-RoBERTa base, in Deno",
     points: only(filling(BASE)),
     contestants: ["OnnxHub, native", "OnnxHub, wasm", "transformers.js, cpu"],
+    rounds: 7,
+    steps: 3,
+    agreement: { fact: "tokens", tolerance: 0 },
+  },
+  {
+    name: "fill-mask-browser",
+    title: "Filling one mask in a text of 128 tokens in Chromium on WebAssembly, the shape of multilingual-e5-small",
+    points: only(filling(E5_SMALL)),
+    contestants: ["OnnxHub, Chromium", "transformers.js, Chromium"],
     rounds: 7,
     steps: 3,
     agreement: { fact: "tokens", tolerance: 0 },

@@ -93,13 +93,16 @@ export class ScenarioRun {
     const { rounds, steps } = this.#scenario;
     for (let round = 0; round < rounds; round++) {
       for (const { name } of group) {
-        const response = await this.#ask(name, { do: "measure", steps });
+        const last = [...shown.get(name)?.rounds.values() ?? []].at(-1) ?? 0;
+        const response = await this.#ask(name, { do: "measure", steps: stepsOf(steps, last) });
         if (response?.did !== "measure") continue;
         const seconds = median(response.seconds);
         const record = shown.get(name)!;
         record.rounds.set(g * rounds + round, seconds);
         record.facts = { ...record.facts, ...response.facts };
-        record.peakBytes = this.#entries.get(name)?.process.peakBytes() ?? record.peakBytes;
+        const { process, lane } = this.#entries.get(name)!;
+        // A process of several contestants doesn't say whose its memory is.
+        record.peakBytes = lane === undefined ? process.peakBytes() : null;
         this.#log(`${point.label} round ${round + 1} of ${rounds}: ${name} ${seconds.toFixed(4)} s`.trim());
       }
     }
@@ -180,6 +183,14 @@ export class ScenarioRun {
 function keyOf(one: Contestant): string | undefined {
   const launch = one.launch();
   return "missing" in launch ? undefined : launch.shared?.key;
+}
+
+/** How long a round is to take at most where a step is shorter. */
+const ROUND_SECONDS = 3;
+
+/** The steps of a round: those that are asked for, fewer where a step took so long before that they would take too long, at least one. */
+export function stepsOf(asked: number, lastSeconds: number): number {
+  return lastSeconds === 0 ? asked : Math.max(1, Math.min(asked, Math.floor(ROUND_SECONDS / lastSeconds)));
 }
 
 /** Who differs from the first in a fact, in words. */

@@ -15,26 +15,20 @@ export interface Prepared {
   dispose?(): Promise<void> | void;
 }
 
-/** Answers the bench until it hangs up. */
-export async function serve(prepare: (workload: Workload) => Promise<Prepared>): Promise<void> {
-  let prepared: Prepared | null = null;
+/** Answers the bench until it hangs up; a process that is several contestants is told by the lane which of them is asked. */
+export async function serve(prepare: (workload: Workload, lane: string) => Promise<Prepared>): Promise<void> {
+  const lanes = new Map<string, Prepared>();
   const answer = async (request: Request): Promise<Response> => {
+    const { lane = "" } = request;
     if (request.do === "prepare") {
-      await prepared?.dispose?.();
-      prepared = null;
-      const next = await prepare(request.workload);
-      let facts: Facts = next.facts ?? {};
-      const losses: number[] = [];
-      for (let done = 0; done < request.workload.warmUp; done++) {
-        const said = await next.step();
-        facts = { ...facts, ...said?.facts };
-        if (typeof said?.facts?.loss === "number") losses.push(said.facts.loss);
-      }
-      // Who starts from the same weights and computes the same has these losses too.
-      if (losses.length > 0) facts = { ...facts, losses };
-      prepared = next;
+      await lanes.get(lane)?.dispose?.();
+      lanes.delete(lane);
+      const prepared = await prepare(request.workload, lane);
+      const facts = { ...prepared.facts, ...await warmUp(prepared, request.workload.warmUp) };
+      lanes.set(lane, prepared);
       return { did: "prepare", facts };
     }
+    const prepared = lanes.get(lane);
     if (!prepared) return { did: "fail", reason: "nothing is prepared" };
     const seconds: number[] = [];
     let facts: Facts = {};
@@ -53,6 +47,18 @@ export async function serve(prepare: (workload: Workload) => Promise<Prepared>):
     process.stdout.write(`${writeMessage(response)}\n`);
   }
   process.exit(0);
+}
+
+/** The first steps. Who starts from the same weights and computes the same says the same `losses`. */
+async function warmUp(prepared: Prepared, steps: number): Promise<Facts> {
+  let facts: Facts = {};
+  const losses: number[] = [];
+  for (let done = 0; done < steps; done++) {
+    const said = await prepared.step();
+    facts = { ...facts, ...said?.facts };
+    if (typeof said?.facts?.loss === "number") losses.push(said.facts.loss);
+  }
+  return losses.length > 0 ? { ...facts, losses } : facts;
 }
 
 function reasonOf(error: unknown): string {

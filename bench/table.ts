@@ -1,8 +1,11 @@
-/** Results as a table for the terminal. */
+/** Results as tables: of one point, and of how a scenario grows. */
 
 import type { PointResult, ScenarioResult } from "./results.ts";
 
-/** Three significant digits, or what fits. */
+/** Rows of cells, the header first. */
+export type Table = readonly (readonly string[])[];
+
+/** Three significant digits, in the unit that fits. */
 export function formatSeconds(seconds: number): string {
   if (seconds >= 0.9995) return `${seconds.toPrecision(3)} s`;
   if (seconds >= 0.0009995) return `${(seconds * 1000).toPrecision(3)} ms`;
@@ -14,8 +17,8 @@ export function formatBytes(bytes: number): string {
   return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(2)} GB` : `${(bytes / 1e6).toFixed(0)} MB`;
 }
 
-/** The rows of a point, the header first; a column for each of ours says how many times as long the row's contestant took. */
-export function rowsOf({ measurements, comparisons }: PointResult): string[][] {
+/** The contestants of a point with their times; a column for each of ours says how many times as long the row's contestant took. */
+export function pointTable({ measurements, comparisons }: PointResult): Table {
   const ours = [...new Set(comparisons.map((one) => one.ours))];
   const header = ["", "median", "from", "to", "peak memory", ...ours.map((name) => `against ${name}`)];
   const rows = measurements.map(({ contestant, seconds, peakBytes }) => [
@@ -34,19 +37,39 @@ export function rowsOf({ measurements, comparisons }: PointResult): string[][] {
   return [header, ...rows];
 }
 
-/** A scenario's tables. */
-export function formatScenario({ title, points }: ScenarioResult): string {
-  const lines = [title];
-  for (const point of points) {
-    lines.push("", ...point.label ? [point.label] : [], ...aligned(rowsOf(point)));
-    for (const { contestant, reason } of point.missing) lines.push(`${contestant}: ${reason}`);
-    for (const disagreement of point.disagreements ?? []) lines.push(`NOT THE SAME: ${disagreement}`);
-  }
-  return lines.join("\n");
+/** A row for each point, and for each contestant its median time and its peak memory. */
+export function growthTable({ points }: Pick<ScenarioResult, "points">): Table {
+  const names = [...new Set(points.flatMap(({ measurements }) => measurements.map(({ contestant }) => contestant)))];
+  const rows = points.map(({ label, measurements }) => [
+    label,
+    ...names.map((name) => {
+      const found = measurements.find(({ contestant }) => contestant === name);
+      if (!found) return "";
+      return `${formatSeconds(found.seconds.median)}${found.peakBytes === null ? "" : `, ${formatBytes(found.peakBytes)}`}`;
+    }),
+  ]);
+  return [["", ...names], ...rows];
+}
+
+/** What a scenario's tables don't show: who is missing and why, who computed something else, and what contestants say of themselves. */
+export function remarksOf({ points }: Pick<ScenarioResult, "points">): string[] {
+  const missing = points.flatMap((point) => point.missing.map(({ contestant, reason }) => `${contestant} is missing: ${reason}`));
+  const notes = points.flatMap(({ measurements }) =>
+    measurements.flatMap(({ contestant, facts }) => typeof facts.note === "string" ? [`${contestant}: ${facts.note}`] : [])
+  );
+  const different = points.flatMap(({ disagreements }) => (disagreements ?? []).map((one) => `NOT THE SAME: ${one}`));
+  return [...new Set([...different, ...missing, ...notes])];
+}
+
+/** A scenario for the terminal. */
+export function formatScenario(result: ScenarioResult): string {
+  const { title, points } = result;
+  const tables = points.length === 1 ? pointTable(points[0]) : growthTable(result);
+  return [title, "", ...aligned(tables), ...remarksOf(result)].join("\n");
 }
 
 /** Rows as lines, the columns under each other, the first to the left and the others to the right. */
-export function aligned(rows: readonly (readonly string[])[]): string[] {
+export function aligned(rows: Table): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) =>
     row.map((cell, column) => column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])).join("  ").trimEnd()
