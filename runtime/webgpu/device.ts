@@ -33,8 +33,10 @@ export class WebgpuDevice implements Device {
   readonly #device: GPUDevice;
   readonly #alone: Alone;
   readonly #masks: MaskShader;
-  /** Rejects once the device is lost. */
-  readonly #loss: Promise<never>;
+  /** Resolves once the device is lost. */
+  readonly lost: Promise<void>;
+  /** Who waits for something that the loss makes impossible. A race with `lost` would keep each racer for as long as the device lives. */
+  readonly #waiting = new Set<(reason: Error) => void>();
   #lost: string | null = null;
   /** The first error that nothing else reported. */
   #failure: string | null = null;
@@ -46,11 +48,10 @@ export class WebgpuDevice implements Device {
     this.description = description;
     this.#alone = alone;
     this.#masks = new MaskShader(device);
-    this.#loss = device.lost.then(({ reason, message }) => {
+    this.lost = device.lost.then(({ reason, message }) => {
       this.#lost = message || reason;
-      throw new Error(this.#lost);
+      for (const reject of this.#waiting) reject(new Error(this.#lost));
     });
-    this.#loss.catch(() => {});
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
@@ -60,11 +61,6 @@ export class WebgpuDevice implements Device {
   /** See {@linkcode Device}. */
   get isLost(): boolean {
     return this.#lost !== null;
-  }
-
-  /** See {@linkcode Device}. */
-  get lost(): Promise<void> {
-    return this.#loss.catch(() => {});
   }
 
   /** See {@linkcode Device}. */
@@ -178,7 +174,7 @@ export class WebgpuDevice implements Device {
   /** Does something during which the device may be lost, and says so if it was. */
   async #guarded<T>(doing: string, body: () => Promise<T>, code: "backend/load" | "backend/run" = "backend/run"): Promise<T> {
     try {
-      return await Promise.race([body(), this.#loss]);
+      return await this.#orLoss(body);
     } catch (error) {
       if (error instanceof OnnxHubError) throw error;
       await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);
@@ -186,6 +182,14 @@ export class WebgpuDevice implements Device {
       const text = error instanceof Error ? error.message : String(error);
       throw new OnnxHubError(code, `onnxruntime failed ${doing}`, { found: text, cause: error });
     }
+  }
+
+  /** What the body gives; an error if the device is lost first. */
+  #orLoss<T>(body: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      body().then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   #lossError(doing: string, cause?: unknown): OnnxHubError {
