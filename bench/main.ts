@@ -1,4 +1,4 @@
-/** `deno task bench [scenario…]`: measures this project beside its peers, prints tables and writes `bench/results/*.json`. */
+/** Measures this project beside its peers: `deno task bench [scenario…]` prints tables and writes `bench/results/*.json`. */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** `deno task bench:report`: writes `bench/RESULTS.md` from `bench/results/*.json` and the notes in `bench/notes/`. */
+/** Writes `bench/RESULTS.md` from `bench/results/*.json` and the notes in `bench/notes/`: `deno task bench:report`. */
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
