@@ -21,7 +21,7 @@ export type ElementType =
   | "float64";
 
 /** What tensors are read into. float64 holds int64 exactly up to 2^53. */
-export type ReadTarget = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+export type ReadTarget = Float32Array | Float64Array;
 
 /** Bytes an element takes. */
 export const ELEMENT_SIZE: Readonly<Record<ElementType, number>> = {

@@ -188,6 +188,7 @@ export class Task extends Model {
       backend: () => this.backend(),
       provider: this.provider,
       syncEvery: typeof this.run.backend === "string" ? undefined : this.run.backend.syncEvery,
+      threads: this.run.threads,
       weights: this.#weights,
       trainable: () => this.trainableWeights,
       seed: this.run.seed,

@@ -4,7 +4,7 @@ import type { Device } from "./device.ts";
 
 /** A tensor on its way into or out of a graph. */
 export type FeedTensor =
-  | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array<ArrayBuffer> }
+  | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: "int32"; readonly shape: readonly number[]; readonly data: Int32Array<ArrayBuffer> }
   | { readonly dtype: "bool"; readonly shape: readonly number[]; readonly data: Uint8Array<ArrayBuffer> };
 

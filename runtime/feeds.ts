@@ -5,6 +5,7 @@ import type { Program, ProgramInput } from "../codegen/program.ts";
 import { nearest, OnnxHubError } from "../errors.ts";
 import { RandomStream } from "../random.ts";
 import type { FeedTensor } from "./backend.ts";
+import { fillDropoutMask, type MaskArrays } from "./dropout_mask.ts";
 import { type Tensor, tensor, type TensorDType, type TensorLike } from "./tensor.ts";
 
 /** What a caller gives for one run. */
@@ -225,13 +226,11 @@ export function dropoutMask(
   input: Extract<ProgramInput, { role: "dropout" }>,
   run: RunInputs,
   symbols: Readonly<Record<string, number>>,
+  arrays: MaskArrays,
 ): FeedTensor {
   const shape = evaluateShape(input.shape, symbols);
-  const keep = new Uint8Array(shape.reduce((a, b) => a * b, 1));
+  const data = arrays.take(shape.reduce((a, b) => a * b, 1));
   const { seed, step } = run.dropout ?? { seed: 0, step: 0 };
-  new RandomStream(seed, "dropout", step, input.site).fillKeep(keep, input.rate);
-  const scale = Math.fround(1 / (1 - input.rate));
-  const data = new Float32Array(keep.length);
-  for (let i = 0; i < keep.length; i++) data[i] = keep[i] * scale;
+  fillDropoutMask(data, new RandomStream(seed, "dropout", step, input.site), input.rate);
   return { dtype: "float32", shape, data };
 }

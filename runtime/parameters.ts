@@ -3,7 +3,7 @@
 import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import { initialize } from "./initializers.ts";
-import type { Tensor } from "./tensor.ts";
+import { release } from "./release.ts";
 
 /** Another place where weights are kept, and may be newer than on the host: the memory of a device. */
 export interface WeightHolder {
@@ -27,12 +27,18 @@ function elements({ path, shape }: WeightInfo): number {
   });
 }
 
+/** Values for a weight. */
+export interface WeightValues {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
 /**
  * The weights of one model, in KerasHub's order. A weight that nobody has set is initialized when it is first needed: its values are a
  * pure function of the seed and its path, so when does not matter.
  */
 export class Parameters {
-  readonly #data = new Map<string, Float32Array<ArrayBuffer>>();
+  readonly #data = new Map<string, Float32Array>();
   readonly #infos = new Map<string, WeightInfo>();
   readonly #holders = new Set<WeightHolder>();
   /** The weights that a holder has newer. */
@@ -132,9 +138,10 @@ export class Parameters {
   }
 
   /**
-   * A weight's values, to read, or to write in place (then call {@linkcode touch}). Throws "model/unsynced" while a device has newer ones.
+   * A weight's values, to read, or to write in place (then call {@linkcode touch}). While an optimizer trains the weight they may live in a part of
+   * a larger buffer, shared with its threads: see {@linkcode move}. Throws "model/unsynced" while a device has newer ones.
    */
-  get(path: string): Float32Array<ArrayBuffer> {
+  get(path: string): Float32Array {
     const info = this.#infos.get(path);
     if (!info) {
       if (this.parent?.has(path)) return this.parent.get(path);
@@ -155,7 +162,7 @@ export class Parameters {
   }
 
   /** Room for a weight's values that the caller will fill wholly, without initializing them first. */
-  room(path: string): Float32Array<ArrayBuffer> {
+  room(path: string): Float32Array {
     const info = this.#infos.get(path);
     if (!info) {
       if (this.parent?.has(path)) return this.parent.room(path);
@@ -168,6 +175,17 @@ export class Parameters {
     return data;
   }
 
+  /**
+   * Lets a weight's values live elsewhere: in the copy of them that `copy` makes. Does nothing where they aren't in `from`; that array is freed
+   * if it is all of its buffer.
+   */
+  move(path: string, from: Float32Array, copy: () => Float32Array): void {
+    if (!this.#infos.has(path)) return this.parent?.move(path, from, copy);
+    if (this.#data.get(path) !== from) return;
+    this.#data.set(path, copy());
+    if (from.byteLength === from.buffer.byteLength) release(from);
+  }
+
   /** Says that weights were written in place. */
   touch(): void {
     this.#allChanged = ++this.version;
@@ -175,7 +193,7 @@ export class Parameters {
   }
 
   /** Replaces a weight's values; throws "model/weight-shape" for another shape. */
-  set(path: string, { shape, data }: Tensor<"float32">): void {
+  set(path: string, { shape, data }: WeightValues): void {
     const info = this.info(path);
     if (shape.join() !== info.shape.join()) {
       throw new OnnxHubError("model/weight-shape", `These values don't fit the weight ${path}`, {

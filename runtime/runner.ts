@@ -7,6 +7,7 @@ import type { Device } from "./device.ts";
 import { DeviceRunner } from "./device_runner.ts";
 import { bindFeeds, type BoundFeeds, dropoutMask, type RunInputs } from "./feeds.ts";
 import { FactorProduct, type Gradient, GradientInTerms, type GradientTerms, wholeGradient } from "./gradient.ts";
+import { MaskArrays } from "./dropout_mask.ts";
 import type { Parameters } from "./parameters.ts";
 import { release } from "./release.ts";
 import type { Tensor } from "./tensor.ts";
@@ -38,6 +39,7 @@ export class ProgramRunner {
   /** The last stage that gives a part of a weight's gradient, by its path. */
   readonly #lastPart = new Map<string, number>();
   readonly #product: FactorProduct;
+  readonly #masks = new MaskArrays();
   #onDevice: DeviceRunner | null = null;
   #disposed = false;
 
@@ -115,7 +117,7 @@ export class ProgramRunner {
     }
     if (input.role === "rows") return this.#rows(input.weight, feeds[input.indices], input.shape.at(-1) as number);
     // A mask is needed again on the way back: it stays until then.
-    return input.role === "dropout" ? feeds[input.name] ??= dropoutMask(input, run, symbols) : feeds[input.name];
+    return input.role === "dropout" ? feeds[input.name] ??= dropoutMask(input, run, symbols, this.#masks) : feeds[input.name];
   }
 
   /** The rows of a weight at given indices. */
@@ -129,10 +131,11 @@ export class ProgramRunner {
   /** Frees what was made for this stage alone, and what no later one reads. */
   #letGo({ inputs }: Stage, at: number, feeds: Readonly<Record<string, FeedTensor>>, bound: BoundFeeds): void {
     for (const { name, role, tensor } of inputs) {
-      if (role === "rows" || ((role === "stash" || role === "dropout") && this.#lastReader.get(name) === at)) {
-        release(feeds[tensor ?? name].data);
-        delete bound.feeds[name];
-      }
+      if (role !== "rows" && !((role === "stash" || role === "dropout") && this.#lastReader.get(name) === at)) continue;
+      const { data } = feeds[tensor ?? name];
+      if (role === "dropout") this.#masks.give(data as Float32Array<ArrayBuffer>);
+      else release(data);
+      delete bound.feeds[name];
     }
   }
 
@@ -156,6 +159,7 @@ export class ProgramRunner {
     this.#disposed = true;
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
+    this.#masks.clear();
     await this.#product.dispose();
     await this.#onDevice?.dispose();
     for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();

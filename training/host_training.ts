@@ -1,8 +1,10 @@
 /** Training on a CPU backend: weights, gradients and slots are typed arrays on the host. */
 
 import type { Program } from "../codegen/program.ts";
-import { OptimizerState } from "../runtime/optimizer/optimizer.ts";
+import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
+import type { TakeGradient } from "../runtime/runner.ts";
+import { threadsOf } from "../runtime/threads.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
 
@@ -14,7 +16,7 @@ export class HostTraining implements TrainingRun {
 
   /** Compiles the program; sessions are made by the first step. */
   constructor(options: TrainingRunOptions) {
-    const { spec, setup, parameters, backend, trainable } = options;
+    const { spec, setup, parameters, backend, threads, trainable } = options;
     const { optimizer, ...objective } = setup;
     this.#options = options;
     this.#runner = new PlannedRunner(spec, { mode: "train", ...objective, trainable, rowsOutside: true }, backend, parameters);
@@ -23,6 +25,8 @@ export class HostTraining implements TrainingRun {
       optimizer,
       weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
       data: (path) => parameters.get(path),
+      move: (path, from, copy) => parameters.move(path, from, copy),
+      threads: threadsOf(threads),
       load: async (model, label) => (await backend()).load(model, label),
     });
   }
@@ -37,10 +41,13 @@ export class HostTraining implements TrainingRun {
     const { parameters, seed } = this.#options;
     const optimizer = this.#optimizer;
     const inputs = { x, labels: y, sampleWeight, lossScale: optimizer.lossScale, dropout: { seed, step } };
-    const update = optimizer.needsAllGradients ? null : optimizer.beginStep();
-    const result = await this.#runner.run(inputs, update ? (path, gradient) => update.update(path, gradient) : undefined);
-    if (update) await update.finish();
-    else await optimizer.apply(result.gradients);
+    let update: OptimizerStep | null = null;
+    // Not before there is a gradient: a batch that is refused changes nothing.
+    const begun = (): OptimizerStep => update ??= optimizer.beginStep();
+    const take: TakeGradient = (path, gradient) => begun().update(path, gradient);
+    const result = await this.#runner.run(inputs, optimizer.needsAllGradients ? undefined : take);
+    if (optimizer.needsAllGradients) await optimizer.apply(result.gradients);
+    else await begun().finish();
     parameters.touch();
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }

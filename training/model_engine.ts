@@ -26,6 +26,8 @@ export interface ModelEngineOptions {
   readonly provider: Provider;
   /** How many training steps on a device come before the host gets its weights; default an epoch's. */
   readonly syncEvery?: number;
+  /** Threads of the optimizer on the host; default the processor's cores, at most 8. */
+  readonly threads?: number;
   readonly setup: TrainingSetup;
   /** Runs the model without training it. */
   readonly infer: (x: Readonly<Record<string, Tensor>>) => Promise<RunResult>;
@@ -74,7 +76,7 @@ export class ModelEngine implements Engine {
 
   /** Training of the weights that are to be trained now; another set of weights begins anew. */
   #ensureTraining(): TrainingRun {
-    const { spec, setup, parameters, backend, seed, provider, syncEvery } = this.#options;
+    const { spec, setup, parameters, backend, threads, seed, provider, syncEvery } = this.#options;
     const trainable = this.#options.trainable().map(({ path }) => path);
     const key = trainable.join("\n");
     if (this.#training?.key === key) return this.#training.run;
@@ -85,7 +87,7 @@ export class ModelEngine implements Engine {
       });
     }
     const previous = this.#training;
-    const options = { spec, setup, parameters, backend, trainable, seed, syncEvery };
+    const options = { spec, setup, parameters, backend, threads, trainable, seed, syncEvery };
     const run = provider === "webgpu" ? new DeviceTraining(options) : new HostTraining(options);
     this.#training = { key, run };
     previous?.run.dispose();
@@ -165,7 +167,7 @@ export class ModelEngine implements Engine {
     const state = readState(path, this.weights);
     this.optimizer.setState(state.optimizer);
     for (const { path: weight, shape } of this.weights) {
-      this.#options.parameters.set(weight, { dtype: "float32", shape, data: state.weights.get(weight)! });
+      this.#options.parameters.set(weight, { shape, data: state.weights.get(weight)! });
     }
     this.#batches = state.batches;
   }

@@ -9,7 +9,7 @@ import type { OptimizerSnapshot } from "../runtime/optimizer/optimizer.ts";
 /** All that training goes on from. */
 export interface TrainingState {
   /** By path, in float32. */
-  readonly weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  readonly weights: ReadonlyMap<string, Float32Array>;
   readonly optimizer: OptimizerSnapshot;
   /** Training batches so far: the position in the streams of dropout masks. */
   readonly batches: number;

@@ -36,6 +36,8 @@ export interface TrainingRunOptions {
   readonly parameters: Parameters;
   /** Opens the backend when it is first needed. */
   readonly backend: () => Promise<Backend>;
+  /** Threads of the optimizer on the host; default the processor's cores, at most 8. */
+  readonly threads?: number;
   /** Paths of the weights to train, in order. */
   readonly trainable: readonly string[];
   /** Of the dropout masks. */

@@ -7,7 +7,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 const BLOCK = 1 << 18;
 
 /** Reads a matrix [columns, rows] into its transposed [rows, columns], some rows of the file at a time: there is never a second copy. */
-export function readTransposed(checkpoint: Checkpoint, name: string, into: Float32Array<ArrayBuffer>, shape: readonly number[]): void {
+export function readTransposed(checkpoint: Checkpoint, name: string, into: Float32Array, shape: readonly number[]): void {
   const [rows, columns] = shape;
   if (rows * columns === 0) return;
   const height = Math.min(columns, Math.max(16, Math.floor(BLOCK / rows)));
@@ -54,9 +54,9 @@ export function addFirstRow(checkpoint: Checkpoint, name: string, into: Float32A
 /** A weight's values as its tensor has them: what {@linkcode readTransposed} and the like undo. Rows that are left out in reading are zeros. */
 export function tensorValues(
   { transform, skip_rows }: ExpandedHuggingFaceWeight,
-  values: Float32Array<ArrayBuffer>,
+  values: Float32Array,
   shape: readonly number[],
-): Float32Array<ArrayBuffer> {
+): Float32Array {
   if (transform === "transpose") {
     const [rows, columns] = shape;
     const transposed = new Float32Array(values.length);

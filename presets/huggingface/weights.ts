@@ -15,7 +15,7 @@ export interface JoinedWeight {
 /** How weights are read. */
 export interface ReadCheckpointOptions {
   /** Gives the array that a weight is read into. */
-  readonly onto: (path: string) => Float32Array<ArrayBuffer>;
+  readonly onto: (path: string) => Float32Array;
   /** Names of tensors that may be there beside their aliases; `*` stands for anything. */
   readonly unused?: readonly string[];
   /** Whether a part without a single tensor of its own keeps its values, as a head that the checkpoint doesn't have. */

@@ -38,7 +38,7 @@ export async function writeCheckpointWeights(
   directory: string,
   table: readonly ExpandedHuggingFaceWeight[],
   weights: readonly JoinedWeight[],
-  data: (path: string) => Float32Array<ArrayBuffer>,
+  data: (path: string) => Float32Array,
   { dtype, maximumBytes, rename }: WriteCheckpointOptions,
 ): Promise<void> {
   const byEntry = new Map(mapped(directory, table, weights).map(([weight, entry]) => [entry, weight]));
@@ -71,11 +71,11 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * 
 function entriesOf(
   entry: ExpandedHuggingFaceWeight,
   { path, shape }: JoinedWeight,
-  data: (path: string) => Float32Array<ArrayBuffer>,
+  data: (path: string) => Float32Array,
   dtype: CheckpointTensorType,
   rename: (tensor: string) => string,
 ): SafetensorsEntry[] {
-  const stored = (values: Float32Array<ArrayBuffer>): Float32Array | Uint16Array => dtype === "float32" ? values : halves(values, path);
+  const stored = (values: Float32Array): Float32Array | Uint16Array => dtype === "float32" ? values : halves(values, path);
   const own: SafetensorsEntry = {
     name: rename(entry.tensor),
     shape: tensorShape(entry, shape),

@@ -14,12 +14,12 @@ export interface NamedShape {
 /** How weights are read. */
 export interface ReadWeightsOptions<W extends NamedShape> {
   /** Gives the array that a weight is read into; a new one each by default. */
-  readonly onto?: (weight: W) => Float32Array<ArrayBuffer>;
+  readonly onto?: (weight: W) => Float32Array;
 }
 
 /** What was read. */
 export interface ReadWeights {
-  readonly weights: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  readonly weights: ReadonlyMap<string, Float32Array>;
   /** Variables of the file that the model has no place for (the optimizer's aside). */
   readonly extra: readonly string[];
 }
@@ -49,7 +49,7 @@ export function readKerasWeights<W extends NamedShape>(
     const used = new Set<string>();
     const found = locate(store, groups, weights, used);
     for (const [weight, variable] of found) checkVariable(path, weight, variable);
-    const result = new Map<string, Float32Array<ArrayBuffer>>();
+    const result = new Map<string, Float32Array>();
     for (const [weight, variable] of found) {
       const into = onto(weight);
       if (into.length !== variable.size) {

@@ -1,26 +1,14 @@
-/** Runs a kernel over typed arrays: scalars in float32 once a call, tensors tile by tile through a small WebAssembly memory. */
+/** Runs a kernel over typed arrays: scalars in float32 once a call, tensors pass by pass. */
 
 import { sameShape } from "../../codegen/ir/dims.ts";
 import type { Graph, Node, Shape, Value } from "../../codegen/ir/types.ts";
 import { ops } from "../../codegen/ops/index.ts";
 import type { ReferenceTensor } from "../../codegen/ops/rule.ts";
-import { type KernelCode, layout, lowerKernel, TILE } from "../../codegen/optimizers/kernel/lower.ts";
-import { type KernelPlan, type Pass, planKernel } from "../../codegen/optimizers/kernel/plan.ts";
-
-/** A compiled module with the views of its memory. */
-interface KernelInstance {
-  readonly run: readonly ((count: number) => void)[];
-  readonly floats: Float32Array;
-  readonly scalars: Float32Array;
-  readonly conditions: Int32Array;
-  readonly sums: Float64Array;
-}
-
-/** Where a tensor's tile lies in the memory, in floats. */
-interface Tile {
-  readonly name: string;
-  readonly at: number;
-}
+import { type KernelCode, lowerKernel } from "../../codegen/optimizers/kernel/lower.ts";
+import { type KernelPlan, type KernelTensor, type Pass, planKernel } from "../../codegen/optimizers/kernel/plan.ts";
+import { type KernelMemory, MOST_SUMS, MOST_TENSORS, stagingMemory } from "./kernel_memory.ts";
+import { type PassFunction, type Sweep, sweepAlone, type SweepTensor } from "./sweep.ts";
+import type { KernelThreads } from "./threads.ts";
 
 /** Kernels by what they compute, so that weights of the same kind share one; null for what is no kernel. */
 export type KernelCache = Map<string, Kernel | null>;
@@ -28,18 +16,15 @@ export type KernelCache = Map<string, Kernel | null>;
 /** An expression over tensors of one shape, compiled for the CPU. It serves tensors of any length. */
 export class Kernel {
   readonly #plan: KernelPlan;
-  readonly #instance: KernelInstance;
-  readonly #passes: readonly { readonly pass: Pass; readonly loads: readonly Tile[]; readonly stores: readonly Tile[] }[];
+  readonly #code: KernelCode;
+  readonly #instances = new Map<KernelMemory, readonly PassFunction[]>();
   #lastScalars: readonly number[] | null = null;
   /** The scalars that need no sum, as of the last run's scalar inputs. */
   #known: ReadonlyMap<number, number> = new Map();
 
   private constructor(plan: KernelPlan) {
     this.#plan = plan;
-    this.#instance = instantiate(lowerKernel(plan), plan.passes.length);
-    const tiles = new Map(plan.tensors.map(({ name }, i) => [name, { name, at: (layout.tiles + layout.tileStride * i) / 4 }]));
-    const place = ({ name }: { readonly name: string }): Tile => tiles.get(name)!;
-    this.#passes = plan.passes.map((pass) => ({ pass, loads: pass.loads.map(place), stores: pass.stores.map(place) }));
+    this.#code = lowerKernel(plan);
   }
 
   /** Compiles a graph, or returns null where it needs more than elementwise ops and whole sums. */
@@ -48,7 +33,8 @@ export class Kernel {
     const known = cache.get(key);
     if (known !== undefined) return known;
     const plan = planKernel(graph, shape);
-    const kernel = plan && new Kernel(plan);
+    const fits = plan && plan.tensors.length <= MOST_TENSORS && plan.passes.every(({ sums }) => sums.length <= MOST_SUMS);
+    const kernel = fits ? new Kernel(plan) : null;
     cache.set(key, kernel);
     return kernel;
   }
@@ -59,20 +45,61 @@ export class Kernel {
   }
 
   /**
-   * Computes the graph. The tensors, all of one length, are changed in place: the output `next_x` is written to `x`.
-   * Returns the scalar outputs.
+   * Computes the graph. The tensors, all of one length, are changed in place: the output `next_x` is written to `x`. Those that live in
+   * `memory` are worked on there, the others tile by tile through copies in it; large ones by all threads. Returns the scalar outputs, the
+   * same bits however many threads there are.
    */
-  run(tensors: Readonly<Record<string, Float32Array>>, scalars: Readonly<Record<string, number>>): Record<string, number> {
+  run(
+    tensors: Readonly<Record<string, Float32Array>>,
+    scalars: Readonly<Record<string, number>>,
+    memory: KernelMemory = stagingMemory(),
+    threads: KernelThreads | null = null,
+  ): Record<string, number> {
     const plan = this.#plan;
     const known = new Map(this.#withoutSums(scalars));
     const length = plan.tensors.length > 0 ? tensors[plan.tensors[0].name].length : 0;
-    this.#passes.forEach(({ pass, loads, stores }, index) => {
-      this.#setScalars(pass, known);
-      const totals = this.#sweep(index, loads, stores, tensors, length, pass.sums.length);
+    plan.passes.forEach((pass, index) => {
+      setScalars(memory, pass, known);
+      const sweep: Sweep = {
+        run: this.passes(memory)[index],
+        memory,
+        tensors: plan.tensors.map((tensor, i) => sweepTensor(pass, tensor, tensors[tensor.name], memory, i)),
+        length,
+        sums: pass.sums.length,
+      };
+      const totals = threads?.takes(sweep) ? threads.sweep(sweep) : sweepAlone(sweep);
       pass.sums.forEach(({ node, mean }, i) => known.set(node.outputs[0].id, Math.fround(mean ? totals[i] / length : totals[i])));
       for (const node of plan.scalarNodes[index + 1]) known.set(node.outputs[0].id, evaluateScalar(node, known));
     });
     return Object.fromEntries(plan.scalarOutputs.map(({ name, value }) => [name, known.get(value.id)!]));
+  }
+
+  /** Whether its module needs no function of this thread. */
+  get isSelfContained(): boolean {
+    return Object.keys(this.#code.lane).length === 0;
+  }
+
+  /** The module, over a shared memory or another. */
+  module(shared: boolean): Uint8Array<ArrayBuffer> {
+    return this.#code.wasm(shared);
+  }
+
+  /** The number of passes. */
+  get passCount(): number {
+    return this.#plan.passes.length;
+  }
+
+  /** The functions of the passes over a memory. */
+  passes(memory: KernelMemory): readonly PassFunction[] {
+    let passes = this.#instances.get(memory);
+    if (!passes) {
+      const { lane } = this.#code;
+      const module = new WebAssembly.Module(this.module(memory.shared));
+      const { exports } = new WebAssembly.Instance(module, { lane, kernel: { memory: memory.memory } });
+      passes = this.#plan.passes.map((_, i) => exports[`pass${i}`] as PassFunction);
+      this.#instances.set(memory, passes);
+    }
+    return passes;
   }
 
   #withoutSums(scalars: Readonly<Record<string, number>>): ReadonlyMap<number, number> {
@@ -84,34 +111,20 @@ export class Kernel {
     this.#lastScalars = values;
     return this.#known = known;
   }
+}
 
-  #setScalars(pass: Pass, known: ReadonlyMap<number, number>): void {
-    const { scalars, conditions } = this.#instance;
-    pass.scalars.forEach((value: Value, i) => {
-      if (value.dtype === "bool") conditions[i] = known.get(value.id) ? -1 : 0;
-      else scalars[i] = known.get(value.id)!;
-    });
-  }
+function setScalars({ scalars, conditions }: KernelMemory, pass: Pass, known: ReadonlyMap<number, number>): void {
+  pass.scalars.forEach((value: Value, i) => {
+    if (value.dtype === "bool") conditions[i] = known.get(value.id) ? -1 : 0;
+    else scalars[i] = known.get(value.id)!;
+  });
+}
 
-  #sweep(
-    pass: number,
-    loads: readonly Tile[],
-    stores: readonly Tile[],
-    tensors: Readonly<Record<string, Float32Array>>,
-    length: number,
-    sums: number,
-  ): number[] {
-    const { run, floats, sums: partial } = this.#instance;
-    const totals: number[] = Array(sums).fill(0);
-    for (let start = 0; start < length; start += TILE) {
-      const count = Math.min(TILE, length - start);
-      for (const { name, at } of loads) floats.set(count === length ? tensors[name] : tensors[name].subarray(start, start + count), at);
-      run[pass](count);
-      for (const { name, at } of stores) tensors[name].set(floats.subarray(at, at + count), start);
-      for (let i = 0; i < sums; i++) totals[i] += partial[i];
-    }
-    return totals;
-  }
+function sweepTensor(pass: Pass, tensor: KernelTensor, array: Float32Array, memory: KernelMemory, index: number): SweepTensor | null {
+  const loaded = pass.loads.includes(tensor);
+  const stored = pass.stores.includes(tensor);
+  if (!loaded && !stored) return null;
+  return { address: memory.holds(array) ? array.byteOffset : null, tile: memory.tile(index), array, loaded, stored };
 }
 
 /** What a graph computes, whatever the length of its tensors. */
@@ -135,16 +148,4 @@ function evaluateScalar(node: Node, known: ReadonlyMap<number, number>): number 
   const inputs = node.inputs.map(({ id }) => ({ shape: [], data: Float64Array.of(known.get(id)!) }));
   const outputs = node.outputs.map(({ dtype }) => ({ dtype, shape: [] }));
   return Math.fround(rule.evaluate(inputs, node.attributes, outputs)[0].data[0]);
-}
-
-function instantiate(code: KernelCode, passes: number): KernelInstance {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code.wasm), { lane: code.lane });
-  const { buffer } = exports.memory as WebAssembly.Memory;
-  return {
-    run: Array.from({ length: passes }, (_, i) => exports[`pass${i}`] as (count: number) => void),
-    floats: new Float32Array(buffer),
-    scalars: new Float32Array(buffer, layout.scalars, layout.scalarCapacity),
-    conditions: new Int32Array(buffer, layout.scalars, layout.scalarCapacity),
-    sums: new Float64Array(buffer, layout.sums, (layout.tiles - layout.sums) / 8),
-  };
 }

@@ -16,7 +16,7 @@ export class OnnxUpdates {
   /** Computes a graph; the output `next_x` is written to the tensor `x`. */
   async run(
     { graph, model, key }: OnnxUpdate,
-    tensors: Readonly<Record<string, Float32Array<ArrayBuffer>>>,
+    tensors: Readonly<Record<string, Float32Array>>,
     scalars: Readonly<Record<string, number>>,
   ): Promise<void> {
     if (!this.load) {

@@ -7,9 +7,11 @@ import type { Optimizer } from "./config.ts";
 import { Kernel, type KernelCache } from "./kernel.ts";
 import { OnnxUpdates } from "./onnx_updates.ts";
 import { checkedRate } from "./options.ts";
-import { type PreparedWeight, prepareWeight, type TrainedWeight } from "./prepared_weight.ts";
+import { moveIn, moveOut, type MoveWeight } from "./placement.ts";
+import { type PreparedWeight, prepareWeights, type TrainedWeight } from "./prepared_weight.ts";
 import { checkSnapshot, type OptimizerSnapshot } from "./snapshot.ts";
 import { checkGradient, type OptimizerStep, PreparedStep } from "./step.ts";
+import { canHaveThreads, KernelThreads } from "./threads.ts";
 import { kerasVariables, type OptimizerVariable } from "./variables.ts";
 
 export type { OptimizerSnapshot, OptimizerStep, OptimizerVariable, TrainedWeight };
@@ -20,7 +22,15 @@ export interface OptimizerStateOptions {
   /** The weights to train, in the model's order. */
   readonly weights: readonly TrainedWeight[];
   /** A weight's values, which updates change in place. */
-  readonly data: (path: string) => Float32Array<ArrayBuffer>;
+  readonly data: (path: string) => Float32Array;
+  /**
+   * Lets `data` give a weight's values in a copy from now on, in place of `from`; where `data` doesn't give that any more, there is nothing
+   * to do. Large weights move so, once before the first step, to where updates need no copies of them, and back when the optimizer is disposed
+   * of. Default: all weights stay where they are.
+   */
+  readonly move?: MoveWeight;
+  /** How many threads update large weights, where the runtime has threads and `move` is given; default 1. Results don't depend on it. */
+  readonly threads?: number;
   /** Loads the ONNX graphs of update rules that are no kernel: Adafactor's and Muon's on matrices. Needed for these only. */
   readonly load?: Backend["load"];
   /** Where warnings go; default `console.warn`. */
@@ -48,30 +58,37 @@ export class OptimizerState {
   readonly #optimizer: Optimizer;
   readonly #settings: StepSettings;
   readonly #entries = new Map<string, PreparedWeight>();
-  readonly #data: (path: string) => Float32Array<ArrayBuffer>;
+  readonly #data: (path: string) => Float32Array;
+  readonly #move?: MoveWeight;
   readonly #onnx: OnnxUpdates;
   readonly #warn: (message: string) => void;
   readonly #scalars: Record<string, number>;
   readonly #scalarKernel: Kernel;
+  readonly #threads: KernelThreads;
   #batches = 0;
   #rate: number;
   /** The step that has begun and isn't finished. */
   #step: PreparedStep | null = null;
+  #moved = false;
   #warned = false;
   #disposed = false;
 
   /** Makes slots for all weights. */
-  constructor({ optimizer, weights, data, load, warn = (message) => console.warn(message) }: OptimizerStateOptions) {
+  constructor({ optimizer, weights, data, move, threads = 1, load, warn = (message) => console.warn(message) }: OptimizerStateOptions) {
     this.#optimizer = optimizer;
     this.#settings = optimizer.settings;
     this.#data = data;
+    this.#move = move;
     this.#onnx = new OnnxUpdates(optimizer, load);
     this.#warn = warn;
     this.#rate = typeof optimizer.learningRate === "number" ? Math.fround(optimizer.learningRate) : 0;
     this.#scalars = Object.fromEntries(scalarsOf(this.#settings).map(({ name, initial }) => [name, Math.fround(initial)]));
+    this.#scalarKernel = Kernel.compile(scalarGraph(this.#settings), [1])!;
+    const workers = move && canHaveThreads() ? threads - 1 : 0;
     const kernels: KernelCache = new Map();
-    this.#scalarKernel = Kernel.compile(scalarGraph(this.#settings), [1], kernels)!;
-    for (const weight of weights) this.#entries.set(weight.path, prepareWeight(weight, optimizer, kernels));
+    const prepared = prepareWeights(weights, optimizer, kernels, { moves: move !== undefined, workers });
+    for (const entry of prepared) this.#entries.set(entry.weight.path, entry);
+    this.#threads = new KernelThreads(workers, [...kernels.values()], prepared.map(({ memory }) => memory));
   }
 
   /** The paths of the trained weights, in order. */
@@ -129,7 +146,7 @@ export class OptimizerState {
    * without a gradient stays as it is, with a warning the first time. Throws "optimizer/gradient" for an unknown path, for a
    * gradient of another size, and where there is none at all.
    */
-  async apply(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Promise<void> {
+  async apply(gradients: ReadonlyMap<string, Float32Array>): Promise<void> {
     this.#checkUsable();
     for (const [path, gradient] of gradients) checkGradient(this.#entries, path, gradient);
     this.#reportMissing(gradients);
@@ -175,7 +192,9 @@ export class OptimizerState {
   }
 
   /** Begins a step; the gradients are those that a global norm is taken of. */
-  #begin(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): PreparedStep {
+  #begin(gradients: ReadonlyMap<string, Float32Array>): PreparedStep {
+    if (this.#move && !this.#moved) moveIn(this.#entries, this.#data, this.#move);
+    this.#moved = true;
     const steps = this.#settings.gradientAccumulationSteps;
     const updates = steps === null || (this.#batches + 1) % steps === 0;
     const scalars = updates ? this.#stepScalars(gradients) : null;
@@ -183,6 +202,7 @@ export class OptimizerState {
       entries: this.#entries,
       data: this.#data,
       onnx: this.#onnx,
+      threads: this.#threads,
       scalars,
       check: (step) => {
         this.#checkUsable();
@@ -210,10 +230,12 @@ export class OptimizerState {
   }
 
   /** Everything that is computed once for all weights of an update: the optimizer's own scalars as they are after it, too. */
-  #stepScalars(gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>): Record<string, number> {
+  #stepScalars(gradients: ReadonlyMap<string, Float32Array>): Record<string, number> {
     let squaredNorm = 0;
-    for (const [path, { squaredNorm: kernel, tensors }] of this.#entries) {
-      if (kernel && gradients.has(path)) squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}).squared_norm;
+    for (const [path, { squaredNorm: kernel, tensors, memory }] of this.#entries) {
+      if (kernel && gradients.has(path)) {
+        squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}, memory, this.#threads).squared_norm;
+      }
     }
     const step = { lr: this.learningRate, t: Math.fround(this.iterations + 1), squared_norm: squaredNorm };
     const computed = this.#scalarKernel.run({}, { ...this.#scalars, ...step });
@@ -226,9 +248,9 @@ export class OptimizerState {
     if (!useEma) return;
     const scalars = { ema_momentum: this.iterations === 0 ? 0 : emaMomentum };
     const overwrite = emaOverwriteFrequency !== null && (this.iterations + 1) % emaOverwriteFrequency === 0;
-    for (const [path, { average, tensors }] of this.#entries) {
+    for (const [path, { average, tensors, memory }] of this.#entries) {
       const w = this.#data(path);
-      average!.run({ w, average: tensors.average }, scalars);
+      average!.run({ w, average: tensors.average }, scalars, memory, this.#threads);
       if (overwrite) w.set(tensors.average);
     }
   }
@@ -272,7 +294,7 @@ export class OptimizerState {
     if (learningRate !== null) this.#rate = learningRate;
   }
 
-  *#named(): Iterable<[string, Float32Array<ArrayBuffer>]> {
+  *#named(): Iterable<[string, Float32Array]> {
     for (const [path, { tensors }] of this.#entries) {
       for (const [name, data] of Object.entries(tensors)) yield [`${path}/${name}`, data];
     }
@@ -281,7 +303,9 @@ export class OptimizerState {
   /** Frees sessions and slots; applying gradients afterwards is an error. */
   async dispose(): Promise<void> {
     this.#disposed = true;
+    if (this.#move && this.#moved) moveOut(this.#entries, this.#move);
     this.#entries.clear();
+    await this.#threads.dispose();
     await this.#onnx.dispose();
   }
 }

@@ -1,11 +1,21 @@
-/** A weight made ready for an optimizer: its slots, and the kernels or graphs that update it. */
+/** Weights made ready for an optimizer: their slots, and the kernels or graphs that update them. */
 
 import type { Graph } from "../../codegen/ir/types.ts";
 import { encode } from "../../codegen/onnx/encode.ts";
-import { accumulateGraph, averageGraph, slotsOf, squaredNormGraph, type StepWeight, updateGraph } from "../../codegen/optimizers/step.ts";
+import {
+  accumulateGraph,
+  averageGraph,
+  slotsOf,
+  squaredNormGraph,
+  type StepSettings,
+  type StepWeight,
+  updateGraph,
+} from "../../codegen/optimizers/step.ts";
 import type { Slot } from "../../codegen/optimizers/types.ts";
 import type { Optimizer } from "./config.ts";
 import { Kernel, type KernelCache } from "./kernel.ts";
+import { type KernelMemory, stagingMemory } from "./kernel_memory.ts";
+import { elements, keptTensors, placeWeights } from "./placement.ts";
 
 /** A weight to be trained. */
 export interface TrainedWeight {
@@ -20,7 +30,11 @@ export interface PreparedWeight {
   /** The shape that it really has. */
   readonly shape: readonly number[];
   readonly slots: readonly Slot[];
-  readonly tensors: Record<string, Float32Array<ArrayBuffer>>;
+  readonly tensors: Record<string, Float32Array>;
+  /** Where kernels work on it. */
+  readonly memory: KernelMemory;
+  /** Where the weight's values live meanwhile; null where they stay where they are. */
+  readonly home: Float32Array | null;
   readonly update: Kernel | OnnxUpdate;
   readonly squaredNorm: Kernel | null;
   readonly accumulate: Kernel | null;
@@ -34,38 +48,52 @@ export interface OnnxUpdate {
   readonly key: string;
 }
 
-/** Makes the slots of a weight and compiles its updates; weights of one kind share kernels through the cache. */
-export function prepareWeight({ path, shape }: TrainedWeight, optimizer: Optimizer, kernels: KernelCache): PreparedWeight {
+/**
+ * Makes the slots of weights, large ones in memories where kernels reach them, with room for the weights themselves if they `move` there;
+ * compiles their updates. Weights of one kind share kernels through the cache.
+ */
+export function prepareWeights(
+  weights: readonly TrainedWeight[],
+  optimizer: Optimizer,
+  kernels: KernelCache,
+  { moves, workers }: { readonly moves: boolean; readonly workers: number },
+): PreparedWeight[] {
   const { settings } = optimizer;
-  // A kernel tells scalars of the step from tensors by their rank.
-  const weight: StepWeight = {
-    path,
-    shape: shape.length === 0 ? [1] : shape,
-    excludedFromDecay: optimizer.isExcludedFromWeightDecay(path),
-  };
-  const slots = slotsOf(settings, weight);
-  const tensors: PreparedWeight["tensors"] = {};
-  for (const { name, shape, initial } of slots) tensors[name] = filled(shape, initial);
-  if (settings.gradientAccumulationSteps !== null) tensors.accumulated = filled(shape, 0);
-  if (settings.useEma) tensors.average = filled(shape, 0);
+  const described = weights.map(({ path, shape }) => {
+    // A kernel tells scalars of the step from tensors by their rank.
+    const graphShape = shape.length === 0 ? [1] : shape;
+    const weight: StepWeight = { path, shape: graphShape, excludedFromDecay: optimizer.isExcludedFromWeightDecay(path) };
+    const slots = slotsOf(settings, weight);
+    return { path, weight, shape, slots, kept: keptTensors(settings, graphShape, slots) };
+  });
+  const memories = placeWeights(described, moves, workers);
+  return described.map(({ path, weight, shape, slots, kept }) => {
+    const memory = memories.get(path);
+    const room = (shape: readonly number[]): Float32Array => (memory?.allocate(elements(shape)) ?? new Float32Array(elements(shape)));
+    const home = memory && moves ? room(shape) : null;
+    const tensors: PreparedWeight["tensors"] = {};
+    for (const { name, shape, initial } of kept) {
+      tensors[name] = room(shape);
+      if (initial !== 0) tensors[name].fill(initial);
+    }
+    return { weight, shape, slots, tensors, memory: memory ?? stagingMemory(), home, ...compileUpdates(settings, weight, kernels) };
+  });
+}
+
+function compileUpdates(
+  settings: StepSettings,
+  weight: StepWeight,
+  kernels: KernelCache,
+): Pick<PreparedWeight, "update" | "squaredNorm" | "accumulate" | "average"> {
   // These consist of elementwise ops and whole sums: always kernels.
   const compile = (graph: Graph): Kernel => Kernel.compile(graph, weight.shape, kernels)!;
   const graph = updateGraph(settings, weight);
   return {
-    weight,
-    shape,
-    slots,
-    tensors,
     update: Kernel.compile(graph, weight.shape, kernels) ?? onnxUpdate(graph),
     squaredNorm: settings.clip?.by === "global_norm" ? compile(squaredNormGraph(settings, weight)) : null,
     accumulate: settings.gradientAccumulationSteps !== null ? compile(accumulateGraph(settings, weight)) : null,
     average: settings.useEma ? compile(averageGraph(weight)) : null,
   };
-}
-
-function filled(shape: readonly number[], value: number): Float32Array<ArrayBuffer> {
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  return value === 0 ? data : data.fill(value);
 }
 
 function onnxUpdate(graph: Graph): OnnxUpdate {

@@ -5,6 +5,7 @@ import { type Gradient, wholeGradient } from "../gradient.ts";
 import { Kernel } from "./kernel.ts";
 import type { OnnxUpdates } from "./onnx_updates.ts";
 import type { PreparedWeight } from "./prepared_weight.ts";
+import type { KernelThreads } from "./threads.ts";
 
 /** A step that has begun: every weight takes its gradient in any order, then the step is finished. */
 export interface OptimizerStep {
@@ -13,7 +14,7 @@ export interface OptimizerStep {
    * kept once the promise resolves; one in terms is put together part by part where the update works element by element. Throws "optimizer/gradient" for an unknown path, for a gradient of another size and for a second one
    * of the same weight, before anything changes; "optimizer/step" once the step is over.
    */
-  update(path: string, gradient: Float32Array<ArrayBuffer> | Gradient): Promise<void>;
+  update(path: string, gradient: Float32Array | Gradient): Promise<void>;
   /**
    * Averages the weights, and counts the batch. A weight that had no gradient stays as it is, with a warning the first time. Throws
    * "optimizer/gradient" where there was none at all, "optimizer/step" while an update goes on.
@@ -24,8 +25,10 @@ export interface OptimizerStep {
 /** What a step works on, and what happens at its end. */
 export interface StepContext {
   readonly entries: ReadonlyMap<string, PreparedWeight>;
-  readonly data: (path: string) => Float32Array<ArrayBuffer>;
+  readonly data: (path: string) => Float32Array;
   readonly onnx: OnnxUpdates;
+  /** The threads that share the work on large weights, started when first needed. */
+  readonly threads: KernelThreads;
   /** The step's scalars; null while gradients are only added up. */
   readonly scalars: Readonly<Record<string, number>> | null;
   /** Throws where the step can't go on: it was finished, another one began, or the optimizer is disposed of. */
@@ -46,24 +49,25 @@ export class PreparedStep implements OptimizerStep {
   }
 
   /** See {@linkcode OptimizerStep.update}. */
-  async update(path: string, gradient: Float32Array<ArrayBuffer> | Gradient): Promise<void> {
-    const { entries, data, onnx, scalars, check } = this.#context;
+  async update(path: string, gradient: Float32Array | Gradient): Promise<void> {
+    const { entries, data, onnx, threads, scalars, check } = this.#context;
     check(this);
     checkGradient(entries, path, gradient);
     if (this.#taken.has(path)) throw new OnnxHubError("optimizer/gradient", "This weight had its gradient in this step", { path });
     this.#taken.add(path);
-    const { tensors, accumulate, update } = entries.get(path)!;
+    const { tensors, memory, accumulate, update } = entries.get(path)!;
     const kernel = scalars === null ? accumulate! : update;
     this.#running++;
     try {
       const all = { ...tensors, w: data(path) };
+      if (memory.shared) await threads.start();
       if (kernel instanceof Kernel && kernel.isElementwise && !(gradient instanceof Float32Array)) {
         for await (const { offset, data: g } of gradient.parts()) {
-          kernel.run({ ...slices(all, offset, g.length), g }, scalars ?? {});
+          kernel.run({ ...slices(all, offset, g.length), g }, scalars ?? {}, memory, threads);
         }
       } else {
         const g = gradient instanceof Float32Array ? gradient : await wholeGradient(gradient);
-        if (kernel instanceof Kernel) kernel.run({ ...all, g }, scalars ?? {});
+        if (kernel instanceof Kernel) kernel.run({ ...all, g }, scalars ?? {}, memory, threads);
         else await onnx.run(kernel, { ...all, g }, scalars!);
       }
       if (scalars !== null) tensors.accumulated?.fill(0);

@@ -9,7 +9,7 @@ export interface OptimizerVariable {
   readonly shape: readonly number[];
   readonly dtype: "float32" | "int32";
   /** The values; float32 ones are live, not a copy. */
-  readonly data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  readonly data: Float32Array | Int32Array;
 }
 
 /** What the list is made from. */
@@ -26,7 +26,7 @@ export interface VariableSource {
 /** Counter and rate, then averages, accumulators and each group of slots, weight by weight, then the optimizer's own scalars. */
 export function kerasVariables({ name, batches, learningRate, weights, scalars }: VariableSource): OptimizerVariable[] {
   const variables: OptimizerVariable[] = [{ path: `${name}/iteration`, shape: [], dtype: "int32", data: Int32Array.of(batches) }];
-  const add = (path: string, shape: readonly number[], data: Float32Array<ArrayBuffer>): void => {
+  const add = (path: string, shape: readonly number[], data: Float32Array): void => {
     variables.push({ path, shape, dtype: "float32", data });
   };
   if (learningRate !== null) add(`${name}/learning_rate`, [], Float32Array.of(learningRate));

@@ -71,7 +71,9 @@ export function emptyTensor(
 /** Copies a tensor into the GPU's memory. */
 export function uploadTensor(device: GPUDevice, Tensor: TensorClass, { dtype, shape, data }: FeedTensor): WebgpuTensor {
   const { tensor, buffer } = emptyTensor(device, Tensor, dtype, shape);
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  // WebGPU takes nothing from shared memory.
+  const { buffer: source, byteOffset, byteLength } = data.buffer instanceof ArrayBuffer ? data : data.slice();
+  const bytes = new Uint8Array(source as ArrayBuffer, byteOffset, byteLength);
   const whole = bytes.length - bytes.length % 4;
   if (whole > 0) device.queue.writeBuffer(buffer, 0, bytes, 0, whole);
   if (whole < bytes.length) {

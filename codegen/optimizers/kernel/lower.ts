@@ -3,38 +3,26 @@
 import { ops } from "../../ops/index.ts";
 import type { Node, OpName, Value } from "../../ir/types.ts";
 import type { KernelPlan, Pass } from "./plan.ts";
-import { encodeModule, FunctionBody, type ImportedFunction, op, type SimdName, unsigned, wasmType } from "./wasm.ts";
+import { encodeModule, FunctionBody, type ImportedFunction, op, type SimdName, unsigned, wasmType } from "../../wasm/assembler.ts";
 
 /** Elements of a tensor that are worked on at a time: few enough that all tensors of a rule stay in the second-level cache. */
 export const TILE = 8192;
 
-/** Where a kernel's memory holds what, in bytes. */
-export interface KernelLayout {
-  /** Scalars, 4 bytes each. */
-  readonly scalars: number;
-  readonly scalarCapacity: number;
-  /** Sums, 8 bytes each. */
-  readonly sums: number;
-  readonly tiles: number;
-  readonly tileStride: number;
-}
-
-/** The layout of every kernel's memory. */
-export const layout: KernelLayout = {
-  scalars: 0,
-  scalarCapacity: 512,
-  sums: 2048,
-  tiles: 4096,
-  // Not a multiple of 4096: stores to one tile would stall loads from the next.
-  tileStride: TILE * 4 + 192,
-};
+/** The parameters of a pass before the addresses of its tensors: how many elements, where its scalars are, where its sums go. */
+const PARAMETERS = { count: 0, scalars: 1, sums: 2, tensors: 3 } as const;
 
 /** A function of one element that WebAssembly lacks. */
 export type LaneFunction = (...x: number[]) => number;
 
-/** A kernel ready to be instantiated. */
+/**
+ * A kernel ready to be instantiated. Its exports are `pass0`, `pass1`, …, each over at most {@linkcode TILE} elements where it sums. Their
+ * parameters: the number of elements, 1 at least; the byte address of the pass's scalars, 4 bytes each; the byte address that its sums are
+ * written to, 8 bytes each; the byte address of each of the plan's tensors, used or not. Tensors are read and written in whole vectors of 16
+ * bytes.
+ */
 export interface KernelCode {
-  readonly wasm: Uint8Array<ArrayBuffer>;
+  /** Imports its memory as `kernel.memory`: a shared one, or not. */
+  readonly wasm: (shared: boolean) => Uint8Array<ArrayBuffer>;
   /** What the module imports as `lane.…`. */
   readonly lane: Readonly<Record<string, LaneFunction>>;
 }
@@ -71,12 +59,13 @@ const four = (value: number): number[] => {
 
 /** Where a pass keeps its values while it is written. */
 class PassWriter {
-  readonly #body = new FunctionBody(1);
+  readonly #body: FunctionBody;
   readonly #locals = new Map<number, number>();
   readonly #lane: Map<string, LaneFunction>;
 
-  constructor(lane: Map<string, LaneFunction>) {
+  constructor(lane: Map<string, LaneFunction>, tensors: number) {
     this.#lane = lane;
+    this.#body = new FunctionBody(PARAMETERS.tensors + tensors);
   }
 
   #push(value: Value): FunctionBody {
@@ -155,22 +144,21 @@ class PassWriter {
     body.vector("f64x2PromoteLowF32x4").vector("f64x2Add").set(high);
   }
 
-  /** The pass's function: its parameter is the number of elements in the tiles, one at least. */
+  /** The pass's function. */
   write(plan: KernelPlan, pass: Pass): FunctionBody {
     const body = this.#body;
-    const count = 0;
+    const { count, scalars, sums: results, tensors } = PARAMETERS;
     const offset = body.local(wasmType.i32);
-    const tile = (
-      name: string,
-    ): number[] => [2, ...unsigned(layout.tiles + layout.tileStride * plan.tensors.findIndex((tensor) => tensor.name === name))];
+    const address = (name: string): FunctionBody =>
+      body.get(tensors + plan.tensors.findIndex((tensor) => tensor.name === name)).get(offset).emit(op.i32Add);
     pass.scalars.forEach((value, i) => {
-      body.i32(0).vector("v128Load32Splat", 2, ...unsigned(layout.scalars + 4 * i));
+      body.get(scalars).vector("v128Load32Splat", 2, ...unsigned(4 * i));
       this.#keep(value);
     });
     const sums = pass.sums.map(({ node }) => ({ value: node.inputs[0], low: body.local(wasmType.v128), high: body.local(wasmType.v128) }));
     body.emit(op.loop, 0x40);
     for (const { name, input } of pass.loads) {
-      body.get(offset).vector("v128Load", ...tile(name));
+      address(name).vector("v128Load", 2, 0);
       this.#keep(input!);
     }
     for (const node of pass.nodes) this.#node(node);
@@ -181,15 +169,15 @@ class PassWriter {
       for (const { value, low, high } of sums) this.#accumulate(value, mask, low, high);
     }
     for (const { name, output } of pass.stores) {
-      body.get(offset);
-      this.#push(output!).vector("v128Store", ...tile(name));
+      address(name);
+      this.#push(output!).vector("v128Store", 2, 0);
     }
     body.get(offset).i32(16).emit(op.i32Add).set(offset);
     body.get(offset).get(count).i32(2).emit(op.i32Shl, op.i32LtU, op.br_if, 0, op.end);
     sums.forEach(({ low, high }, i) => {
-      body.i32(0).get(low).get(high).vector("f64x2Add").set(low);
+      body.get(results).get(low).get(high).vector("f64x2Add").set(low);
       body.get(low).vector("f64x2ExtractLane", 0).get(low).vector("f64x2ExtractLane", 1).emit(op.f64Add);
-      body.emit(op.f64Store, 3, ...unsigned(layout.sums + 8 * i));
+      body.emit(op.f64Store, 3, ...unsigned(8 * i));
     });
     return body;
   }
@@ -203,11 +191,13 @@ function laneFunction(node: Node): LaneFunction {
   return (...x) => rule.evaluate(x.map((value) => ({ shape: [], data: Float64Array.of(value) })), node.attributes, types)[0].data[0];
 }
 
-/** The module of a plan: exports `pass0`, `pass1`, … and `memory`. */
+/** The module of a plan. */
 export function lowerKernel(plan: KernelPlan): KernelCode {
   const lane = new Map<string, LaneFunction>();
-  const functions = plan.passes.map((pass, i) => ({ name: `pass${i}`, body: new PassWriter(lane).write(plan, pass) }));
+  const functions = plan.passes.map((pass, i) => ({
+    name: `pass${i}`,
+    body: new PassWriter(lane, plan.tensors.length).write(plan, pass),
+  }));
   const imports: ImportedFunction[] = [...lane].map(([name]) => ({ name, parameters: name === "Pow" ? 2 : 1 }));
-  const pages = Math.ceil((layout.tiles + layout.tileStride * Math.max(1, plan.tensors.length)) / 65536);
-  return { wasm: encodeModule(imports, functions, pages), lane: Object.fromEntries(lane) };
+  return { wasm: (shared) => encodeModule(imports, functions, shared), lane: Object.fromEntries(lane) };
 }

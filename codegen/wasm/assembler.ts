@@ -1,4 +1,4 @@
-/** WebAssembly's binary format, as far as a kernel needs it: an assembler for one module of functions over f32x4 vectors. */
+/** WebAssembly's binary format, as far as kernels need it: an assembler for one module of functions over vectors. */
 
 /** Types of values. */
 export const wasmType = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
@@ -36,6 +36,7 @@ export const simd = {
   f32x4ReplaceLane: 0x20,
   f64x2ExtractLane: 0x21,
   i32x4LtS: 0x39,
+  i32x4GeU: 0x40,
   f32x4Eq: 0x41,
   f32x4Lt: 0x43,
   f32x4Gt: 0x44,
@@ -44,12 +45,15 @@ export const simd = {
   v128Not: 0x4d,
   v128And: 0x4e,
   v128Or: 0x50,
+  v128Xor: 0x51,
   v128Bitselect: 0x52,
   f64x2PromoteLowF32x4: 0x5f,
   f32x4Ceil: 0x67,
   f32x4Floor: 0x68,
   f32x4Nearest: 0x6a,
+  i32x4ShrU: 0xad,
   i32x4Add: 0xae,
+  i32x4Mul: 0xb5,
   f32x4Abs: 0xe0,
   f32x4Neg: 0xe1,
   f32x4Sqrt: 0xe3,
@@ -105,17 +109,14 @@ function section(id: number, body: readonly number[]): number[] {
 export class FunctionBody {
   readonly #code: number[] = [];
   readonly #locals: number[] = [];
-  readonly #parameters: number;
 
   /** A body for a function of so many parameters. */
-  constructor(parameters: number) {
-    this.#parameters = parameters;
-  }
+  constructor(readonly parameters: number) {}
 
   /** A new local of a type. */
   local(type: number): number {
     this.#locals.push(type);
-    return this.#parameters + this.#locals.length - 1;
+    return this.parameters + this.#locals.length - 1;
   }
 
   /** Appends instruction bytes. */
@@ -158,24 +159,36 @@ export interface ImportedFunction {
   readonly parameters: number;
 }
 
-/** Encodes a module: imported lane functions (module "lane"), exported functions of one i32 parameter, an exported memory. */
+/** An exported function: i32 parameters, no result. */
+export interface ExportedFunction {
+  readonly name: string;
+  readonly body: FunctionBody;
+}
+
+/** The greatest number of 64 KiB pages that a memory can have. */
+const MOST_PAGES = 65536;
+
+/**
+ * Encodes a module: functions imported from the module "lane", a memory imported as "memory" from the module "kernel", which is a shared one or
+ * isn't, and exported functions.
+ */
 export function encodeModule(
   imports: readonly ImportedFunction[],
-  functions: readonly { name: string; body: FunctionBody }[],
-  pages: number,
+  functions: readonly ExportedFunction[],
+  shared: boolean,
 ): Uint8Array<ArrayBuffer> {
   const types = [
-    [0x60, 1, wasmType.i32, 0],
     ...imports.map(({ parameters }) => [0x60, ...list(Array(parameters).fill([wasmType.f64])), 1, wasmType.f64]),
+    ...functions.map(({ body }) => [0x60, ...list(Array(body.parameters).fill([wasmType.i32])), 0]),
   ];
-  const exported = functions.map(({ name }, i) => [...text(name), 0, ...unsigned(imports.length + i)]);
+  const limits = shared ? [3, 1, ...unsigned(MOST_PAGES)] : [0, 1];
+  const lanes = imports.map(({ name }, i) => [...text("lane"), ...text(name), 0, ...unsigned(i)]);
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
     ...section(1, list(types)),
-    ...section(2, list(imports.map(({ name }, i) => [...text("lane"), ...text(name), 0, ...unsigned(i + 1)]))),
-    ...section(3, list(functions.map(() => [0]))),
-    ...section(5, list([[0, ...unsigned(pages)]])),
-    ...section(7, list([...exported, [...text("memory"), 2, 0]])),
+    ...section(2, list([...lanes, [...text("kernel"), ...text("memory"), 2, ...limits]])),
+    ...section(3, list(functions.map((_, i) => unsigned(imports.length + i)))),
+    ...section(7, list(functions.map(({ name }, i) => [...text(name), 0, ...unsigned(imports.length + i)]))),
     ...section(10, list(functions.map(({ body }) => body.finish()))),
   ]);
 }
