@@ -5,7 +5,7 @@ import { sizeOf } from "../ir/dims.ts";
 import type { DType, Shape, Value } from "../ir/types.ts";
 import { floats, numbers, requireAxes, requireAxis, requireDType, requireInputs } from "./checks.ts";
 import { forEachLine, offset } from "./reference.ts";
-import { int, type OpRule, type OpTable } from "./rule.ts";
+import { int, type OnnxEmitter, type OpRule, type OpTable } from "./rule.ts";
 
 type Reduction = "ReduceSum" | "ReduceMean" | "ReduceMax";
 
@@ -20,6 +20,33 @@ function countOf(g: GraphBuilder, x: Value, axes: readonly number[]): Value | nu
   const dims = requireAxes("ReduceMean", axes, x.shape.length).map((axis) => x.shape[axis]);
   const size = sizeOf(dims);
   return typeof size === "number" ? size : g.sum(g.expand(g.constant(1, [], x.dtype), dims));
+}
+
+/** Reductions to one number of more elements than this are done in two on WebGPU, where one number is one workgroup's work. */
+const LINE = 4096;
+
+/** The length of the lines that a tensor of many elements is cut into: the greatest divisor up to {@linkcode LINE}; null for few, and for none. */
+function lineLength(shape: Shape): number | null {
+  const size = sizeOf(shape);
+  if (typeof size !== "number" || size <= 4 * LINE) return null;
+  for (let length = LINE; length >= 32; length--) if (size % length === 0) return length;
+  return null;
+}
+
+/** Reduces line by line, then what the lines gave, in the same way if there are many. */
+function emitByLines(emitter: OnnxEmitter, op: Reduction, x: Value, first: number, keepDims: boolean, outputs: readonly string[]): void {
+  const list = (...numbers: number[]) => emitter.constant("int64", [numbers.length], numbers);
+  let name = emitter.name(x);
+  let size = sizeOf(x.shape) as number;
+  for (let length: number | null = first; length !== null; length = lineLength([size])) {
+    const [lines] = emitter.node("Reshape", [name, list(-1, length)]);
+    [name] = emitter.node(op, [lines, list(1)], { keepdims: int(0) });
+    size /= length;
+  }
+  const attributes = { keepdims: int(0) };
+  if (!keepDims) return void emitter.node(op, [name, list(0)], attributes, outputs);
+  const [scalar] = emitter.node(op, [name, list(0)], attributes);
+  emitter.node("Reshape", [scalar, list(...x.shape.map(() => 1))], {}, outputs);
 }
 
 function reduction<K extends Reduction>(
@@ -40,6 +67,8 @@ function reduction<K extends Reduction>(
     },
     emit(emitter, { inputs: [x], attributes: { axes, keepDims } }, outputs) {
       if (axes.length === 0) return void emitter.node("Identity", [emitter.name(x)], {}, outputs);
+      const rows = emitter.provider === "webgpu" && axes.length === x.shape.length ? lineLength(x.shape) : null;
+      if (rows !== null) return emitByLines(emitter, op, x, rows, keepDims, outputs);
       const list = emitter.constant("int64", [axes.length], axes);
       emitter.node(op, [emitter.name(x), list], { keepdims: int(keepDims ? 1 : 0) }, outputs);
     },
