@@ -62,9 +62,9 @@ export class ContestantProcess {
   }
 
   /** Stops its threads where they are. */
-  async sleep(): Promise<void> {
+  async sleep(settle: number = SETTLE): Promise<void> {
     this.#signal("SIGSTOP");
-    await pause(SETTLE);
+    await pause(settle);
   }
 
   /** Lets them go on. */

@@ -69,7 +69,12 @@ export const CONTESTANTS: readonly Contestant[] = [
     launch: () => ({ ...ours("ours/model.ts", backend), ...backend === "native" ? { directory: PEERS } : {} }),
     bytesPerParameter: { "training step": 20 },
   })),
-  { name: "OnnxHub, deno run", ours: true, launch: () => ours("ours/start_up.ts"), bytesPerParameter: {} },
+  ...["deno", "bun"].map((runtime): Contestant => ({
+    name: `OnnxHub, ${runtime} run`,
+    ours: true,
+    launch: () => ours("ours/start_up.ts", runtime),
+    bytesPerParameter: {},
+  })),
   { ...keras("jax"), ours: false, bytesPerParameter: { "training step": 23 } },
   { ...keras("torch"), ours: false, bytesPerParameter: { "training step": 32 } },
   { ...keras("tensorflow", "PEERS_TENSORFLOW_PYTHON"), ours: false, bytesPerParameter: { "training step": 28 } },

@@ -1,6 +1,6 @@
 /** What the project wants to reach, and whether results show it. */
 
-import { type PointResult, type ScenarioResult } from "./results.ts";
+import type { PointResult, ScenarioResult } from "./results.ts";
 import { formatBytes } from "./table.ts";
 
 /** One goal, about one scenario of a single point. */

@@ -1,4 +1,4 @@
-/** Measures this project beside its peers: `deno task bench [scenario…]` prints tables and writes `bench/results/*.json`. */
+/** Measures this project beside its peers, prints tables and writes `bench/results/*.json`: `deno task bench [name…]`. */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -9,20 +9,29 @@ import { parseArgs } from "node:util";
 import { withCheckpoint } from "./checkpoint.ts";
 import { PEERS } from "./contestants.ts";
 import { describeCommit, describeMachine } from "./machine.ts";
-import type { ScenarioResult } from "./results.ts";
+import type { ScenarioResult, ScriptResult } from "./results.ts";
 import { type Scenario, SCENARIOS } from "./scenarios.ts";
 import { ScenarioRun } from "./schedule.ts";
+import { type Script, SCRIPTS } from "./scripts.ts";
 import { formatScenario } from "./table.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
+const BENCH = join(ROOT, "bench");
 
-const USAGE = `deno task bench [scenario…] [--only CONTESTANT]… [--rounds N] [--quiet] [--list]
+const list = (entries: readonly { name: string; title: string }[]): string =>
+  entries.map(({ name, title }) => `  ${name.padEnd(18)} ${title}`).join("\n");
 
-Measures all scenarios, or those that are named; --only leaves out all other contestants.
-PEERS_PYTHON is a Python with keras, keras_hub, jax, torch and transformers; PEERS_TENSORFLOW_PYTHON one that has tensorflow too.
+const USAGE = `deno task bench [name…] [--only CONTESTANT]… [--rounds N] [--quiet] [--list]
 
-${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(18)}${title}`).join("\n")}`;
+Measures what is named; all scenarios where nothing is. --only leaves out all other contestants.
+PEERS_PYTHON is a Python with keras, keras_hub, jax, torch and transformers; PEERS_TENSORFLOW_PYTHON one that has tensorflow too;
+CHROMIUM is Chromium where it isn't in the search path. Who is not there is left out, and the results say so.
+
+Scenarios, beside the peers:
+${list(SCENARIOS)}
+
+Programs of their own, which run when they are named:
+${list(SCRIPTS)}`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,48 +43,70 @@ const { values, positionals } = parseArgs({
     help: { type: "boolean", default: false },
   },
 });
-if (values.list || values.help) {
-  console.log(USAGE);
-  process.exit(0);
-}
-const unknown = positionals.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
-if (unknown.length > 0) {
-  console.error(`There is no scenario ${unknown.join(", ")}.\n\n${USAGE}`);
-  process.exit(1);
-}
 
-if (!existsSync(join(PEERS, "node_modules"))) {
-  console.error("Installing the peers' packages into bench/peers/node_modules.");
-  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: PEERS, stdio: ["ignore", "ignore", "inherit"] });
-}
-
-mkdirSync(RESULTS, { recursive: true });
 const started = performance.now();
 const log = (line: string): void => {
   if (!values.quiet) console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${line}`);
 };
-for (const scenario of SCENARIOS.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
+
+function write(result: ScenarioResult | ScriptResult): void {
+  mkdirSync(join(BENCH, "results"), { recursive: true });
+  writeFileSync(join(BENCH, "results", `${result.scenario}.json`), `${JSON.stringify(result, null, 1)}\n`);
+}
+
+/** When and where this is. */
+function circumstances({ name, title }: { readonly name: string; readonly title: string }) {
+  const day = new Date().toISOString().slice(0, 10);
+  return { scenario: name, title, commit: describeCommit(ROOT), day, machine: describeMachine() };
+}
+
+async function runScenario(scenario: Scenario): Promise<void> {
   log(scenario.title);
-  const points = await Promise.all(scenario.points.map(async ({ label, workload }) => ({
-    label,
-    workload: workload.measured === "fill-mask" ? await withCheckpoint(workload, log) : workload,
-  })));
+  if (scenario.contestants.some((name) => name.endsWith(", Chromium"))) {
+    spawnSync(join("node_modules", ".bin", "bun"), ["tools/build_browser.ts"], { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
+  }
+  const points = [];
+  for (const { label, workload } of scenario.points) {
+    points.push({ label, workload: workload.measured === "fill-mask" ? await withCheckpoint(workload, log) : workload });
+  }
   const chosen: Scenario = {
     ...scenario,
     points,
     contestants: scenario.contestants.filter((name) => values.only?.includes(name) ?? true),
     rounds: values.rounds ? Number(values.rounds) : scenario.rounds,
   };
-  const machine = describeMachine();
-  const measured = await new ScenarioRun(chosen, ROOT, log).run();
-  const result: ScenarioResult = {
-    scenario: scenario.name,
-    title: scenario.title,
-    commit: describeCommit(ROOT),
-    day: new Date().toISOString().slice(0, 10),
-    machine,
-    points: measured,
-  };
-  writeFileSync(join(RESULTS, `${scenario.name}.json`), `${JSON.stringify(result, null, 1)}\n`);
+  const before = circumstances(scenario);
+  const result: ScenarioResult = { ...before, points: await new ScenarioRun(chosen, ROOT, log).run() };
+  write(result);
   console.log(`${formatScenario(result)}\n`);
 }
+
+function runScript(script: Script): void {
+  log(script.title);
+  const before = circumstances(script);
+  const flags = "Deno" in globalThis ? ["run", "--allow-all", "--no-check"] : [];
+  const { stdout, status } = spawnSync(process.execPath, [...flags, join(BENCH, script.file), ...script.args], {
+    cwd: ROOT,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  console.log(stdout);
+  if (status === 0) write({ ...before, output: stdout.trimEnd() });
+  else console.error(`${script.file} ended with code ${status}`);
+}
+
+if (values.list || values.help) {
+  console.log(USAGE);
+  process.exit(0);
+}
+const unknown = positionals.filter((name) => ![...SCENARIOS, ...SCRIPTS].some((one) => one.name === name));
+if (unknown.length > 0) {
+  console.error(`There is nothing called ${unknown.join(", ")}.\n\n${USAGE}`);
+  process.exit(1);
+}
+if (!existsSync(join(PEERS, "node_modules"))) {
+  console.error("Installing the peers' packages into bench/peers/node_modules.");
+  spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: PEERS, stdio: ["ignore", "ignore", "inherit"] });
+}
+for (const scenario of SCENARIOS) if (positionals.length === 0 || positionals.includes(scenario.name)) await runScenario(scenario);
+for (const script of SCRIPTS) if (positionals.includes(script.name)) runScript(script);

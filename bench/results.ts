@@ -48,14 +48,23 @@ export interface Machine {
   readonly loadBefore: number;
 }
 
-/** One scenario. */
-export interface ScenarioResult {
+/** When and where something was measured. */
+interface Run {
   readonly scenario: string;
   readonly title: string;
-  /** The commit that was measured. */
+  /** The commit that was measured, with a plus where files differed from it. */
   readonly commit: string;
   /** The day, as YYYY-MM-DD. */
   readonly day: string;
   readonly machine: Machine;
+}
+
+/** One scenario. */
+export interface ScenarioResult extends Run {
   readonly points: readonly PointResult[];
+}
+
+/** What one of {@linkcode SCRIPTS} printed. */
+export interface ScriptResult extends Run {
+  readonly output: string;
 }

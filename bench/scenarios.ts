@@ -149,6 +149,15 @@ export const SCENARIOS: readonly Scenario[] = [
     steps: 3,
     agreement: { fact: "tokens", tolerance: 0 },
   },
+  {
+    name: "start-up",
+    title: "From the start of a process to the first mask that the built-in preset filled",
+    // The preset is small, and says itself what it is.
+    points: only({ ...filling(TINY), measured: "start-up", warmUp: 1 }),
+    contestants: ["OnnxHub, deno run", "OnnxHub, bun run"],
+    rounds: 9,
+    steps: 1,
+  },
   growth("batch", "the batch", [1, 2, 4, 8, 16, 32], (size) => training(SMALL, size, 128)),
   growth("sequence", "the sequence", [32, 64, 128, 256, 512], (size) => training({ ...SMALL, maxSequenceLength: 512 }, 4, size)),
   growth("layers", "the number of layers", [2, 4, 8, 12, 24], (size) => training({ ...SMALL, numLayers: size }, 4, 128)),

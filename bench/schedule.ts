@@ -55,16 +55,28 @@ interface Shown {
   readonly rounds: Map<number, number>;
 }
 
+/** What a run may be told beside its scenario. */
+export interface RunOptions {
+  /** Who a name is; default {@linkcode contestant}. */
+  readonly find?: (name: string) => Contestant;
+  /** Milliseconds between one contestant and the next. */
+  readonly settle?: number;
+}
+
 /** Runs a scenario; `log` gets a line for each thing that happens. */
 export class ScenarioRun {
   readonly #scenario: Scenario;
   readonly #directory: string;
+  readonly #find: (name: string) => Contestant;
+  readonly #settle: number | undefined;
   readonly #log: (line: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #missing = new Map<string, string>();
 
   /** Contestants run in `directory`. */
-  constructor(scenario: Scenario, directory: string, log: (line: string) => void) {
+  constructor(scenario: Scenario, directory: string, log: (line: string) => void, { find = contestant, settle }: RunOptions = {}) {
+    this.#find = find;
+    this.#settle = settle;
     this.#scenario = scenario;
     this.#directory = directory;
     this.#log = log;
@@ -74,7 +86,7 @@ export class ScenarioRun {
   async run(): Promise<PointResult[]> {
     const { points, contestants } = this.#scenario;
     const largest = (one: Contestant) => Math.max(...points.map(({ workload }) => expectedBytes(one, workload.measured, workload.shape)));
-    const groups = groupsOf(contestants.map(contestant), largest, availableBytes() * FILL);
+    const groups = groupsOf(contestants.map(this.#find), largest, availableBytes() * FILL);
     const shown = points.map(() => new Map<string, Shown>());
     try {
       for (const [g, group] of groups.entries()) {
@@ -101,8 +113,8 @@ export class ScenarioRun {
         record.rounds.set(g * rounds + round, seconds);
         record.facts = { ...record.facts, ...response.facts };
         const { process, lane } = this.#entries.get(name)!;
-        // A process of several contestants doesn't say whose its memory is.
-        record.peakBytes = lane === undefined ? process.peakBytes() : null;
+        // A process of several contestants doesn't say whose its memory is, and one that ended says nothing.
+        record.peakBytes = lane === undefined && point.workload.measured !== "start-up" ? process.peakBytes() : null;
         this.#log(`${point.label} round ${round + 1} of ${rounds}: ${name} ${seconds.toFixed(4)} s`.trim());
       }
     }
@@ -143,7 +155,7 @@ export class ScenarioRun {
     entry.process.wake();
     const response = await entry.process.ask({ ...request, lane: entry.lane });
     if (response.did !== "fail") {
-      await entry.process.sleep();
+      await entry.process.sleep(this.#settle);
       return response;
     }
     this.#missing.set(name, response.reason);
@@ -165,7 +177,7 @@ export class ScenarioRun {
       const values = [...rounds.values()];
       return { contestant: name, seconds: spreadOf(values), rounds: values, ...rest };
     });
-    const isOurs = ([name]: [string, Shown]) => contestant(name).ours;
+    const isOurs = ([name]: [string, Shown]) => this.#find(name).ours;
     const comparisons = present.filter(isOurs).flatMap(([ours, mine]) =>
       present.filter((one) => !isOurs(one)).flatMap(([peer, theirs]): Comparison[] => {
         const ratio = pairedRatios(theirs.rounds, mine.rounds);

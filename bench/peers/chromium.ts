@@ -9,6 +9,9 @@ import type { Facts } from "../protocol.ts";
 import { type Prepared, serve } from "../serve.ts";
 import type { Workload } from "../workload.ts";
 
+/** A package of the peers' own, in no list of the project's. */
+const PUPPETEER: string = "puppeteer-core";
+
 /** What is used of puppeteer. */
 interface Puppeteer {
   launch(options: object): Promise<{ newPage(): Promise<Page>; version(): Promise<string>; close(): Promise<void> }>;
@@ -77,7 +80,7 @@ function findChromium(): string {
 }
 
 async function openPage(): Promise<{ page: Page; version: string }> {
-  const { default: puppeteer } = await import("puppeteer-core" as string) as { default: Puppeteer };
+  const { default: puppeteer } = await import(PUPPETEER) as { default: Puppeteer };
   const browser = await puppeteer.launch({
     executablePath: findChromium(),
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],

@@ -3,6 +3,9 @@
 import { type Prepared, serve } from "../serve.ts";
 import { initialWeight, inputsOf, weightsOf, type Workload } from "../workload.ts";
 
+/** A package of the peers' own, in no list of the project's. */
+const JAX: string = "@jax-js/jax";
+
 /** What is used of jax-js' arrays. Every use of one takes it away, unless it is used as `.ref`. */
 interface Nd {
   readonly ref: Nd;
@@ -54,7 +57,7 @@ const NORM_EPSILON = 1e-5;
 async function load(threads: number): Promise<Jax> {
   if (threads === 1) Object.defineProperty(globalThis, "Worker", { value: undefined });
   else Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
-  const jax = await import("@jax-js/jax" as string) as Jax;
+  const jax = await import(JAX) as Jax;
   await jax.init("wasm");
   jax.defaultDevice("wasm");
   return jax;

@@ -4,6 +4,9 @@ import process from "node:process";
 import { type Prepared, serve } from "../serve.ts";
 import { initialWeight, inputsOf, weightsOf, type Workload } from "../workload.ts";
 
+/** A package of the peers' own, in no list of the project's. */
+const TENSORFLOW: string = "@tensorflow/tfjs";
+
 /** What is used of TensorFlow.js' tensors. */
 interface Tensor {
   readonly shape: readonly number[];
@@ -50,8 +53,8 @@ const backend = process.argv[2] as "wasm" | "cpu";
 
 /** The backend, with as many threads as it is to have. */
 async function load(threads: number): Promise<TensorFlow> {
-  const tf = (await import("@tensorflow/tfjs" as string)).default as TensorFlow;
-  if (backend === "wasm") (await import("@tensorflow/tfjs-backend-wasm" as string)).default.setThreadsCount(threads);
+  const tf = (await import(TENSORFLOW)).default as TensorFlow;
+  if (backend === "wasm") (await import(`${TENSORFLOW}-backend-wasm`)).default.setThreadsCount(threads);
   if (!await tf.setBackend(backend)) throw new Error(`TensorFlow.js has no backend ${backend} here`);
   return tf;
 }

@@ -4,6 +4,9 @@ import { basename, dirname } from "node:path";
 import { type Prepared, serve } from "../serve.ts";
 import type { Workload } from "../workload.ts";
 
+/** A package of the peers' own, in no list of the project's. */
+const TRANSFORMERS: string = "@huggingface/transformers";
+
 /** What is used of transformers.js. */
 interface Transformers {
   readonly env: { allowRemoteModels: boolean; localModelPath: string; version: string };
@@ -16,7 +19,7 @@ interface FillMask {
 }
 
 async function prepare({ checkpoint, text, threads }: Workload): Promise<Prepared> {
-  const { env, pipeline } = await import("@huggingface/transformers" as string) as Transformers;
+  const { env, pipeline } = await import(TRANSFORMERS) as Transformers;
   env.allowRemoteModels = false;
   env.localModelPath = dirname(checkpoint!);
   // Its own default are the processor's physical cores.

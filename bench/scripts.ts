@@ -1,0 +1,22 @@
+/** Measurements that are programs of their own: the bench runs them and keeps what they print. */
+
+/** One of them. */
+export interface Script {
+  /** As the command line and the results call it. */
+  readonly name: string;
+  readonly title: string;
+  /** The file in this folder, and what it is called with. */
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+/** The table. */
+export const SCRIPTS: readonly Script[] = [
+  { name: "tokenize", title: "Texts to ids, beside SentencePiece and tokenizers", file: "tokenize.ts", args: [] },
+  { name: "prepare", title: "Packing, masking and preparing batches", file: "prepare.ts", args: [] },
+  { name: "optimizer", title: "The optimizer's step", file: "optimizer.ts", args: [] },
+  { name: "dropout", title: "What dropout costs", file: "dropout.ts", args: [] },
+  { name: "compile", title: "Compiling a model", file: "compile.ts", args: [] },
+  { name: "load", title: "Loading weights", file: "load.ts", args: [] },
+  { name: "webgpu", title: "Training on a GPU", file: "webgpu.ts", args: [] },
+];
