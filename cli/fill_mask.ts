@@ -2,6 +2,8 @@
 
 import { OnnxHubError } from "../errors.ts";
 import type { FilledMask } from "../models/masked_lm.ts";
+import type { WeightFormat } from "../runtime/held_weights.ts";
+import { type OutputChange, totalChange } from "../runtime/output_change.ts";
 import { command, type Console, PRESET } from "./command.ts";
 import { table } from "./table.ts";
 import { wholeNumber } from "./values.ts";
@@ -25,6 +27,7 @@ export const fillMask = command({
   positionals: { ...PRESET, usage: "PRESET [TEXT …]", most: Infinity, what: "a preset, then texts" },
   options: {
     "top-k": { type: "string", value: "NUMBER", about: "How many tokens for each mask; default 5" },
+    quantize: { type: "string", value: "MODE", about: "Run with weights in int8 or float16, and say how far that is from float32" },
     json: { type: "boolean", about: "Print one line of JSON for each text" },
   },
   async run([preset, ...texts], values, console) {
@@ -38,6 +41,8 @@ export const fillMask = command({
     const { MaskedLM } = await import("../models/index.ts");
     const model = await MaskedLM.fromPreset(preset, { compile: false });
     try {
+      if (values.quantize !== undefined) await model.quantize(values.quantize as WeightFormat);
+      const changes: OutputChange[] = [];
       let first = true;
       for await (const batch of texts.length > 0 ? [texts] : batches(console.input!)) {
         const filled = await model.fillMask(batch, { topK });
@@ -46,7 +51,9 @@ export const fillMask = command({
           first = false;
           print(text, filled[i], values.json, console);
         });
+        if (model.quantization !== "float32") changes.push(await model.compareQuantizedMasks(batch));
       }
+      if (changes.length > 0) printChange(model.quantization, totalChange(changes), values.json, console);
     } finally {
       await model.dispose();
     }
@@ -65,6 +72,17 @@ async function* batches(lines: AsyncIterable<string>): AsyncGenerator<string[]> 
     batch = [];
   }
   if (batch.length > 0) yield batch;
+}
+
+/** What the quantization changes in all texts together. */
+function printChange(mode: WeightFormat, change: OutputChange, json: boolean, console: Console): void {
+  if (json) return console.out(JSON.stringify({ quantization: mode, ...change }));
+  const { greatest, mean, sameBest, rows } = change;
+  console.out("");
+  console.out(
+    `${mode}: logits differ by at most ${greatest.toPrecision(2)} (mean ${mean.toPrecision(2)}) from float32; ` +
+      `the same best token in ${sameBest} of ${rows} masks`,
+  );
 }
 
 /** The tokens for the masks of one text. */

@@ -7,7 +7,16 @@ import type { DType, Graph, Node, Value } from "./ir/types.ts";
 export type Sizes = Readonly<Record<string, number>>;
 
 /** Bytes of one element. */
-export const BYTES: Readonly<Record<DType, number>> = { float32: 4, float16: 2, float64: 8, int32: 4, int64: 8, bool: 1, uint8: 1 };
+export const BYTES: Readonly<Record<DType, number>> = {
+  float32: 4,
+  float16: 2,
+  float64: 8,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  uint8: 1,
+  int8: 1,
+};
 
 /** Bytes of a value. */
 export function bytesOf(value: Value, sizes: Sizes): number {

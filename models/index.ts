@@ -10,6 +10,8 @@ export * from "./generated/index.ts";
 export type { HuggingFaceSaveOptions } from "./huggingface_saving.ts";
 export { type FilledMask, type FillMaskOptions, MaskedLM, type MaskedLMOptions } from "./masked_lm.ts";
 export { Model, type RunOptions } from "./model.ts";
+export type { WeightFormat } from "../runtime/held_weights.ts";
+export type { OutputChange } from "../runtime/output_change.ts";
 export type { OnnxDType, OnnxExportOptions } from "./onnx_export.ts";
 export {
   CausalLMPreprocessor,

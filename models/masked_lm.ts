@@ -1,6 +1,7 @@
 /** Masked language modeling, and filling masks. */
 
 import { OnnxHubError } from "../errors.ts";
+import { type OutputChange, outputChange, totalChange } from "../runtime/output_change.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import { checkOptions } from "./options.ts";
 import { Task, type TaskOptions } from "./task.ts";
@@ -27,6 +28,9 @@ export interface FilledMask {
   /** The whole text with this token in place of this mask, other masks with their most likely tokens. */
   readonly text: string;
 }
+
+/** How many texts run at once, unless told. */
+const BATCH = 8;
 
 /** The mask that a caller writes, whatever the vocabulary calls it. */
 const MASK = "<mask>";
@@ -67,15 +71,9 @@ export class MaskedLM extends Task {
   fillMask(texts: readonly string[], options?: FillMaskOptions): Promise<FilledMask[][][]>;
   async fillMask(texts: string | readonly string[], options: FillMaskOptions = {}): Promise<FilledMask[] | FilledMask[][][]> {
     checkOptions("fillMask", options, ["topK", "batchSize"]);
-    const { topK = 5, batchSize = 8 } = options;
-    for (const [name, value] of [["topK", topK], ["batchSize", batchSize]] as const) {
-      if (Number.isInteger(value) && value > 0) continue;
-      throw new OnnxHubError("model/option", "Wrong value", {
-        path: `fillMask.${name}`,
-        expected: "a whole number above 0",
-        found: String(value),
-      });
-    }
+    const { topK = 5, batchSize = BATCH } = options;
+    requireCount("fillMask.topK", topK);
+    requireCount("fillMask.batchSize", batchSize);
     const one = !Array.isArray(texts);
     const rows = (one ? [texts as string] : texts as readonly string[]).map((text, i) => this.#encode(text, one ? "text" : `texts[${i}]`));
     const results: FilledMask[][][] = [];
@@ -90,6 +88,37 @@ export class MaskedLM extends Task {
       found: String(results[0].length),
       remedy: "Pass it in an array: `fillMask([text])` gives a list for each mask.",
     });
+  }
+
+  /**
+   * How far the quantized model's logits at the masks of texts are from those in float32, and how often the likeliest token is the same.
+   *
+   * Throws what {@linkcode fillMask} throws, and "model/not-quantized".
+   *
+   * @example
+   * ```ts
+   * import { models } from "onnxhub";
+   * const maskedLM = await models.MaskedLM.fromPreset("xlm_roberta_declaration");
+   * await maskedLM.quantize("int8");
+   * const { greatest, mean, sameBest, rows } = await maskedLM.compareQuantizedMasks(["Everyone has the <mask> to work."]);
+   * console.log(`at most ${greatest}, ${mean} in the mean; the same best token in ${sameBest} of ${rows} masks`);
+   * await maskedLM.dispose();
+   * ```
+   */
+  async compareQuantizedMasks(texts: readonly string[], options: Pick<FillMaskOptions, "batchSize"> = {}): Promise<OutputChange> {
+    checkOptions("compareQuantizedMasks", options, ["batchSize"]);
+    const { batchSize = BATCH } = options;
+    requireCount("compareQuantizedMasks.batchSize", batchSize);
+    const rows = texts.map((text, i) => this.#encode(text, `texts[${i}]`));
+    const changes: OutputChange[] = [];
+    for (let start = 0; start < rows.length; start += batchSize) {
+      const { inputs, positions, masks } = this.#batch(rows.slice(start, start + batchSize));
+      const [exact, found] = (await this.exactAndQuantized(inputs)).map((outputs) => Object.values(outputs)[0] as Tensor<"float32">);
+      // Rows with fewer masks than others have places that mean nothing.
+      const places = positions.flatMap((list, row) => list.map((_, mask) => row * masks + mask));
+      changes.push(outputChange(exact, found, places));
+    }
+    return totalChange(changes);
   }
 
   /** The ids of a text whose masks are mask tokens, between start and end. */
@@ -130,18 +159,26 @@ export class MaskedLM extends Task {
     return [tokenizer.startTokenId, ...ids.slice(0, room), tokenizer.endTokenId];
   }
 
-  /** Runs a batch of encoded texts, padded to the longest. */
-  async #fill(rows: readonly (readonly number[])[], topK: number): Promise<FilledMask[][][]> {
+  /** Encoded texts as the model's inputs, padded to the longest; for each the places of its masks, and how many places there are for them. */
+  #batch(rows: readonly (readonly number[])[]): { inputs: Record<string, number[][]>; positions: number[][]; masks: number } {
     const tokenizer = this.preprocessor!.tokenizer;
     const width = Math.max(...rows.map((row) => row.length));
     const positions = rows.map((row) => row.flatMap((id, i) => id === tokenizer.maskTokenId ? [i] : []));
     const masks = Math.max(...positions.map((list) => list.length));
     const pad = (row: readonly number[], length: number, value: number) => [...row, ...new Array<number>(length - row.length).fill(value)];
-    const logits = await this.call({
+    const inputs = {
       token_ids: rows.map((row) => pad(row, width, tokenizer.padTokenId)),
       padding_mask: rows.map((row) => pad(row.map(() => 1), width, 0)),
       mask_positions: positions.map((list) => pad(list, masks, 0)),
-    }) as Tensor<"float32">; // [batch, masks, vocabulary]
+    };
+    return { inputs, positions, masks };
+  }
+
+  /** Runs a batch of encoded texts. */
+  async #fill(rows: readonly (readonly number[])[], topK: number): Promise<FilledMask[][][]> {
+    const tokenizer = this.preprocessor!.tokenizer;
+    const { inputs, positions, masks } = this.#batch(rows);
+    const logits = await this.call(inputs) as Tensor<"float32">; // [batch, masks, vocabulary]
     const vocabulary = logits.shape[2];
     return rows.map((row, r) => {
       const best = positions[r].map((_, m) => {
@@ -157,6 +194,11 @@ export class MaskedLM extends Task {
       );
     });
   }
+}
+
+function requireCount(path: string, value: number): void {
+  if (Number.isInteger(value) && value > 0) return;
+  throw new OnnxHubError("model/option", "Wrong value", { path, expected: "a whole number above 0", found: String(value) });
 }
 
 /** The k likeliest ids with their softmax probabilities; the lower id first where two are equal. */

@@ -241,10 +241,10 @@ export class Task extends Model {
    * ```
    */
   fit(options: FitOptions): Promise<History> {
-    return this.#run((context) => fit(context, options));
+    return this.#train((context) => fit(context, options));
   }
 
-  /** Loss and metrics over data, without training. */
+  /** Loss and metrics over data, without training; in float32 also where the model is quantized. */
   evaluate(options: EvaluateOptions): Promise<Logs> {
     return this.#run((context) => evaluate(context, options));
   }
@@ -256,10 +256,10 @@ export class Task extends Model {
 
   /** One update on one batch; loss and metrics of this batch alone. */
   trainOnBatch(x: Rows, y?: Rows, sampleWeight?: Rows, classWeight?: ClassWeight): Promise<Logs> {
-    return this.#run((context) => trainOnBatch(context, x, y, sampleWeight, classWeight));
+    return this.#train((context) => trainOnBatch(context, x, y, sampleWeight, classWeight));
   }
 
-  /** Loss and metrics of one batch. */
+  /** Loss and metrics of one batch; in float32 also where the model is quantized. */
   testOnBatch(x: Rows, y?: Rows, sampleWeight?: Rows): Promise<Logs> {
     return this.#run((context) => testOnBatch(context, x, y, sampleWeight));
   }
@@ -272,6 +272,21 @@ export class Task extends Model {
   // deno-lint-ignore require-await -- what #context throws is to be a rejection
   async #run<T>(body: (context: TrainingContext) => Promise<T>): Promise<T> {
     return body(this.#context());
+  }
+
+  // deno-lint-ignore require-await -- a promise that rejects, not a throw
+  async #train<T>(body: (context: TrainingContext) => Promise<T>): Promise<T> {
+    if (this.quantization === "float32") return this.#run(body);
+    throw new OnnxHubError(
+      "model/quantized",
+      `${this.name} infers with weights in ${this.quantization}: it is not to be trained meanwhile`,
+      {
+        path: this.name,
+        expected: "weights in float32",
+        found: this.quantization,
+        remedy: 'Call `quantize("float32")` first, and `quantize` again once it is trained.',
+      },
+    );
   }
 
   /** The head's outputs for one batch of named inputs, without preprocessing and without `compile`. */

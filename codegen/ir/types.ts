@@ -1,7 +1,7 @@
 /** The graph IR's types: values with dtype and symbolic shape, nodes, graphs, and the table of every op's attributes. */
 
 /** Element types that a graph's values can have. */
-export type DType = "float32" | "float16" | "float64" | "int32" | "int64" | "bool" | "uint8";
+export type DType = "float32" | "float16" | "float64" | "int32" | "int64" | "bool" | "uint8" | "int8";
 
 /** One dimension: a number, or a canonical product of symbols, `"batch"`, `"batch*sequence"`, `"2*batch"` (see dims.ts). */
 export type Dim = number | string;
@@ -64,6 +64,10 @@ export interface OpAttributes {
   Where: None;
   // [..., M, K] x [..., K, N], NumPy batch broadcasting; the last two dims of an operand transposed on demand.
   MatMul: { readonly transA?: boolean; readonly transB?: boolean };
+  // x -> (uint8 of x's shape, float32 scale [], uint8 zero point []): x ≈ scale · (q - zero point), from x's least and greatest element, 0 among them.
+  DynamicQuantizeLinear: None;
+  // (a uint8 [..., M, K], b int8 [K, N], a's zero point uint8 []) -> int32 [..., M, N], the product of a - zero point and b. No gradient.
+  MatMulInteger: None;
   // `shape` holds Dims; sizes must agree symbolically.
   Reshape: { readonly shape: Shape };
   Transpose: { readonly perm: readonly number[] };

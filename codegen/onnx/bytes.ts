@@ -8,6 +8,7 @@ const writers: Record<DType, { size: number; write: (view: DataView, at: number,
   float16: { size: 2, write: (view, at, value) => view.setUint16(at, halfBits(value), true) },
   int32: { size: 4, write: (view, at, value) => view.setInt32(at, value, true) },
   int64: { size: 8, write: (view, at, value) => view.setBigInt64(at, BigInt(value), true) },
+  int8: { size: 1, write: (view, at, value) => view.setInt8(at, value) },
   uint8: { size: 1, write: (view, at, value) => view.setUint8(at, value) },
   bool: { size: 1, write: (view, at, value) => view.setUint8(at, value === 0 ? 0 : 1) },
 };

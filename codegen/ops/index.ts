@@ -6,6 +6,7 @@ import { indexing } from "./indexing.ts";
 import { losses } from "./loss.ts";
 import { products } from "./matmul.ts";
 import { normalizations } from "./normalization.ts";
+import { quantizations } from "./quantization.ts";
 import { reductions } from "./reduce.ts";
 import type { OpTable } from "./rule.ts";
 import { selections } from "./selection.ts";
@@ -16,6 +17,7 @@ export const ops: OpTable = {
   ...elementwise,
   ...comparisons,
   ...products,
+  ...quantizations,
   ...movements,
   ...reductions,
   ...normalizations,

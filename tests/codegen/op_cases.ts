@@ -58,6 +58,9 @@ const index = (below: number, ...shape: Shape): InputCase => ({ dtype: "int32", 
 const long = (below: number, ...shape: Shape): InputCase => ({ dtype: "int64", shape, values: { below } });
 const given = (dtype: DType, shape: Shape, ...values: number[]): InputCase => ({ dtype, shape, values });
 
+const bytes = of("uint8", { below: 256 });
+const quantized = (shape: string): readonly string[] => [`uint8[${shape}]`, "float32[]", "uint8[]"];
+
 type Draw = (...shape: Shape) => InputCase;
 
 /** An op of one input. */
@@ -728,6 +731,72 @@ export const opCases: { readonly [K in OpName]: OpCases<K> } = {
       { what: "all", inputs: [distinct(4)], attributes: { k: 4 }, gives: ["float32[4]", "int32[4]"] },
     ],
     bad: [{ what: "more than there are", inputs: [f(2, 3)], attributes: { k: 4 }, code: "codegen/shape", says: ["[2, 3]", "found 4"] }],
+  },
+  DynamicQuantizeLinear: {
+    good: [
+      {
+        what: "both signs",
+        inputs: [given("float32", [2, 3], -1, 0.3, 2, 0.7, -0.2, 1.1)],
+        attributes: {},
+        gives: ["uint8[2, 3]", "float32[]", "uint8[]"],
+      },
+      {
+        what: "positive numbers: zero is in their range",
+        inputs: [given("float32", [3], 1, 2.2, 4.2)],
+        attributes: {},
+        gives: quantized("3"),
+      },
+      {
+        what: "negative numbers: zero is in their range",
+        inputs: [given("float32", [3], -1, -2.2, -4.2)],
+        attributes: {},
+        gives: quantized("3"),
+      },
+      { what: "zeros alone", inputs: [given("float32", ["batch", 1], 0, 0)], attributes: {}, gives: quantized("batch, 1") },
+    ],
+    bad: [
+      { what: "whole numbers", inputs: [index(5, 3)], attributes: {}, code: "codegen/dtype", says: ["float32", "int32"] },
+      { what: "two inputs", inputs: [f(3), f(3)], attributes: {}, code: "codegen/shape", says: ["1 inputs", "found 2"] },
+    ],
+  },
+  MatMulInteger: {
+    good: [
+      {
+        what: "two matrices, a zero point between",
+        inputs: [bytes(4, 3), given("int8", [3, 2], -127, 127, 5, -1, 0, 64), given("uint8", [], 131)],
+        attributes: {},
+        gives: ["int32[4, 2]"],
+      },
+      {
+        what: "a batch of rows",
+        inputs: [bytes("batch", "sequence", 2), given("int8", [2, 3], 1, -2, 3, -4, 5, -6), given("uint8", [], 0)],
+        attributes: {},
+        gives: ["int32[batch, sequence, 3]"],
+      },
+    ],
+    bad: [
+      {
+        what: "matrices that don't fit",
+        inputs: [bytes(4, 3), given("int8", [2, 3]), given("uint8", [])],
+        attributes: {},
+        code: "codegen/shape",
+        says: ["[..., M, K] and [K, N]", "[4, 3] and [2, 3]"],
+      },
+      {
+        what: "a zero point for each row",
+        inputs: [bytes(4, 3), given("int8", [3, 3]), bytes(4)],
+        attributes: {},
+        code: "codegen/shape",
+        says: ["a zero point of shape []", "[4]"],
+      },
+      {
+        what: "floats",
+        inputs: [f(4, 3), f(3, 3), f()],
+        attributes: {},
+        code: "codegen/dtype",
+        says: ["uint8, int8 and uint8", "float32, float32 and float32"],
+      },
+    ],
   },
   StopGradient: {
     good: [{ what: "a matrix", inputs: [f("batch", 2)], attributes: {}, gives: ["float32[batch, 2]"] }],

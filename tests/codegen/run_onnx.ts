@@ -14,6 +14,8 @@ function feed({ dtype }: Value, { shape, data }: ReferenceTensor): ort.Tensor {
     float64: () => new ort.Tensor("float64", data, dims),
     int32: () => new ort.Tensor("int32", Int32Array.from(data), dims),
     int64: () => new ort.Tensor("int64", BigInt64Array.from([...data].map(BigInt)), dims),
+    int8: () => new ort.Tensor("int8", Int8Array.from(data), dims),
+    uint8: () => new ort.Tensor("uint8", Uint8Array.from(data), dims),
     bool: () => new ort.Tensor("bool", Uint8Array.from(data), dims),
   };
   const tensor = make[dtype];
