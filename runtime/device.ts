@@ -60,6 +60,8 @@ export interface Device {
   mask(stream: RandomStream, rate: number, shape: readonly number[], scale: number): DeviceTensor;
   /** Loads an encoded ModelProto. */
   load(model: Uint8Array<ArrayBuffer>, options: DeviceLoadOptions): Promise<DeviceSession>;
+  /** Gives back what is kept for tensors to come. */
+  trim(): void;
   /** Throws "backend/limits" if one of these tensors is larger than one can be on this device. */
   requireRoom(tensors: Iterable<NamedTensor>, sizes: Sizes): void;
 }

@@ -61,6 +61,7 @@ class DeviceWeights implements WeightHolder {
       tensor.dispose();
     }
     this.#entries.clear();
+    this.device.trim();
     this.parameters.detach(this);
     known.get(this.device)?.delete(this.parameters);
   }

@@ -9,7 +9,8 @@ import type { FeedTensor } from "../backend.ts";
 import { type Device, type DeviceFeeds, type DeviceLoadOptions, type DeviceSession, isOnDevice, type NamedTensor } from "../device.ts";
 import { type Alone, LoadedGraph } from "./graph.ts";
 import { MaskShader } from "./masks.ts";
-import { downloadTensors, emptyTensor, uploadTensor, type WebgpuTensor } from "./tensors.ts";
+import { WebgpuMemory } from "./memory.ts";
+import type { WebgpuTensor } from "./tensor.ts";
 
 /** What of onnxruntime's API is used. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
@@ -33,6 +34,7 @@ export class WebgpuDevice implements Device {
   readonly #device: GPUDevice;
   readonly #alone: Alone;
   readonly #masks: MaskShader;
+  readonly #memory: WebgpuMemory;
   /** Resolves once the device is lost. */
   readonly lost: Promise<void>;
   /** Who waits for something that the loss makes impossible. A race with `lost` would keep each racer for as long as the device lives. */
@@ -48,6 +50,7 @@ export class WebgpuDevice implements Device {
     this.description = description;
     this.#alone = alone;
     this.#masks = new MaskShader(device);
+    this.#memory = new WebgpuMemory(device, ort.Tensor);
     this.lost = device.lost.then(({ reason, message }) => {
       this.#lost = message || reason;
       for (const reject of this.#waiting) reject(new Error(this.#lost));
@@ -77,19 +80,19 @@ export class WebgpuDevice implements Device {
   /** See {@linkcode Device}. */
   zeros(shape: readonly number[]): WebgpuTensor {
     this.#requireAlive();
-    return emptyTensor(this.#device, this.#ort.Tensor, "float32", shape).tensor;
+    return this.#memory.zeros("float32", shape);
   }
 
   /** See {@linkcode Device}. */
   upload(tensor: FeedTensor): WebgpuTensor {
     this.#requireAlive();
-    return uploadTensor(this.#device, this.#ort.Tensor, tensor);
+    return this.#memory.upload(tensor);
   }
 
   /** See {@linkcode Device}. */
   async download(tensors: readonly WebgpuTensor[]): Promise<FeedTensor[]> {
     this.#requireAlive();
-    const results = await this.#guarded("reading from the GPU", () => downloadTensors(this.#device, tensors));
+    const results = await this.#guarded("reading from the GPU", () => this.#memory.download(tensors));
     this.#requireNoFailure("reading from the GPU");
     return results;
   }
@@ -97,9 +100,14 @@ export class WebgpuDevice implements Device {
   /** See {@linkcode Device}. */
   mask(stream: RandomStream, rate: number, shape: readonly number[], scale: number): WebgpuTensor {
     this.#requireAlive();
-    const { tensor, buffer } = emptyTensor(this.#device, this.#ort.Tensor, "float32", shape);
-    this.#masks.fill(buffer, stream, rate, tensor.bytes / BYTES.float32, scale);
+    const tensor = this.#memory.empty("float32", shape);
+    this.#masks.fill(tensor.buffer, stream, rate, tensor.bytes / BYTES.float32, scale);
     return tensor;
+  }
+
+  /** See {@linkcode Device}. */
+  trim(): void {
+    if (!this.isLost) this.#memory.trim();
   }
 
   /** See {@linkcode Device}. */
@@ -135,7 +143,7 @@ export class WebgpuDevice implements Device {
       () => this.#alone(() => this.#ort.InferenceSession.create(model, options)),
       "backend/load",
     );
-    const graph = new LoadedGraph(session, this.#alone);
+    const graph = new LoadedGraph(session, this.#memory, this.#alone);
     return {
       run: async (feeds) => {
         this.#requireAlive();
