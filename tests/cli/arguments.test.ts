@@ -20,7 +20,7 @@ describe("help", () => {
       compile: ["--task", "--config", "--task-config", "--optimizer", "--seed", "--no-weights", "--out", "--help"],
       check: ["--task", "--config", "--task-config", "--help"],
       explain: ["--task", "--config", "--task-config", "--batch", "--sequence", "--size", "--optimizer", "--full", "--json", "--help"],
-      "fill-mask": ["--top-k", "--json", "--help"],
+      "fill-mask": ["--top-k", "--quantize", "--json", "--help"],
       summary: ["--task", "--help"],
       presets: ["--architecture", "--task", "--search", "--json", "--help"],
       download: ["--help"],
