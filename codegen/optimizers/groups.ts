@@ -209,9 +209,9 @@ function withoutScalars(graph: Graph): GroupGraph {
 }
 
 /** From the groups' `squared_norm/0` … to the `clip_scale` of the global norm. */
-export function clipScaleGraph(groups: number, limit: number): Graph {
+export function clipScaleGraph(groups: number, limit: number): GroupGraph {
   const b = new GraphBuilder(CLIP_SCALE);
   const norms = Array.from({ length: groups }, (_, i) => b.input(`squared_norm/${i}`, "float32", []));
   b.output(CLIP_SCALE, globalClipScale(b, norms.reduce((sum, norm) => b.add(sum, norm)), limit));
-  return b.finish();
+  return { scalars: new GraphBuilder("no_scalars").finish(), graph: b.finish() };
 }

@@ -1,6 +1,5 @@
 /** A running optimizer on a device: weights, gradients and slots stay there, ONNX graphs update them; as Keras does, and as on the host. */
 
-import { encode } from "../../codegen/onnx/encode.ts";
 import {
   clipScaleGraph,
   type GroupGraph,
@@ -11,9 +10,11 @@ import {
 } from "../../codegen/optimizers/groups.ts";
 import { NEXT, scalarGraph, scalarsOf, slotsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
-import type { Device, DeviceSession, DeviceTensor } from "../device.ts";
+import type { Device, DeviceTensor } from "../device.ts";
 import type { Optimizer } from "./config.ts";
-import { Kernel, type KernelCache } from "./kernel.ts";
+import { DeviceGraphs } from "./device_graphs.ts";
+import { DeviceSlots } from "./device_slots.ts";
+import { Kernel } from "./kernel.ts";
 import { checkedRate } from "./options.ts";
 import type { TrainedWeight } from "./prepared_weight.ts";
 import { checkSnapshot, type OptimizerSnapshot } from "./snapshot.ts";
@@ -32,21 +33,15 @@ export interface DeviceOptimizerOptions {
   readonly replace: (device: Device, path: string, tensor: DeviceTensor) => void;
 }
 
-/** A graph of a group, loaded. */
-interface LoadedGraph {
-  readonly scalars: Kernel | null;
-  readonly session: DeviceSession;
-  readonly inputs: readonly string[];
-}
-
-/** A group with what it keeps on the device. */
+/** A group with what it runs. */
 interface Group extends WeightGroup {
   readonly graphs: GroupGraphs;
-  /** Empty until the first step. */
-  tensors: Record<string, DeviceTensor>;
 }
 
-type Host = Record<string, Float32Array<ArrayBuffer>>;
+type Gradients = ReadonlyMap<string, DeviceTensor>;
+type Scalars = Readonly<Record<string, number>>;
+
+const NO_GRADIENTS: Gradients = new Map();
 
 /**
  * Applies an optimizer's updates on a device. The order of a step is Keras': unscale, accumulate, clip, decay, update, average, count. Scalars are
@@ -56,43 +51,38 @@ export class DeviceOptimizer {
   readonly #options: DeviceOptimizerOptions;
   readonly #settings: StepSettings;
   readonly #groups: readonly Group[];
+  readonly #slots: DeviceSlots;
+  readonly #graphs: DeviceGraphs;
+  /** From the squared norms of the groups' gradients to what a clipped global norm multiplies them by. */
+  readonly #clipScale: GroupGraph | null;
+  /** The optimizer's own. */
   readonly #scalars: Record<string, number>;
-  readonly #kernels: KernelCache = new Map();
   readonly #scalarKernel: Kernel;
-  readonly #loaded = new Map<GroupGraph, Promise<LoadedGraph>>();
-  readonly #sessions = new Map<string, Promise<DeviceSession>>();
-  #clipScale: Promise<DeviceSession> | null = null;
   #batches = 0;
   #rate: number;
-  /** The slots as they were when the device's were last read, or as they are to be there. */
-  #host: Host | null;
-  /** Whether the device's slots are older than those. */
-  #isHostNewer = true;
   #disposed = false;
 
   /** Allocates nothing yet. */
   constructor(options: DeviceOptimizerOptions) {
     const { optimizer, weights } = options;
+    const { settings } = optimizer;
     this.#options = options;
-    this.#settings = optimizer.settings;
+    this.#settings = settings;
     const grouped = weights.map(({ path, shape }) => ({
       path,
       actualShape: shape,
       shape: shape.length === 0 ? [1] : shape,
       excludedFromDecay: optimizer.isExcludedFromWeightDecay(path),
     }));
-    this.#groups = groupWeights(this.#settings, grouped).map((group) => ({
-      ...group,
-      graphs: groupGraphs(this.#settings, group),
-      tensors: {},
-    }));
+    this.#groups = groupWeights(settings, grouped).map((group) => ({ ...group, graphs: groupGraphs(settings, group) }));
+    this.#slots = new DeviceSlots(this.#groups);
+    this.#graphs = new DeviceGraphs(optimizer.name);
+    const global = settings.clip?.by === "global_norm" ? settings.clip : null;
+    this.#clipScale = global && clipScaleGraph(this.#groups.length, global.limit);
     this.#rate = typeof optimizer.learningRate === "number" ? Math.fround(optimizer.learningRate) : 0;
-    this.#scalars = Object.fromEntries(scalarsOf(this.#settings).map(({ name, initial }) => [name, Math.fround(initial)]));
-    const { clip } = this.#settings;
-    // The device computes the scale of a global norm.
-    const settings = clip?.by === "global_norm" ? { ...this.#settings, clip: null } : this.#settings;
-    this.#scalarKernel = Kernel.compile(scalarGraph(settings), [1], this.#kernels)!;
-    this.#host = null;
+    this.#scalars = Object.fromEntries(scalarsOf(settings).map(({ name, initial }) => [name, Math.fround(initial)]));
+    // The scale of a global norm is the device's to compute.
+    this.#scalarKernel = Kernel.compile(scalarGraph(global ? { ...settings, clip: null } : settings), [1])!;
   }
 
   /** The paths of the trained weights, in order. */
@@ -141,48 +131,43 @@ export class DeviceOptimizer {
   }
 
   /** Takes over the gradients of one batch, by path, one for every trained weight, and updates weights and slots. */
-  async apply(gradients: ReadonlyMap<string, DeviceTensor>): Promise<void> {
+  async apply(gradients: Gradients): Promise<void> {
     if (this.#disposed) throw new OnnxHubError("optimizer/disposed", "This optimizer was disposed of");
     const device = await this.#options.device();
-    this.#prepareTensors(device);
+    this.#slots.begin(device);
     const steps = this.#settings.gradientAccumulationSteps;
     if (steps !== null && (this.#batches + 1) % steps !== 0) {
       for (const group of this.#groups) {
-        await this.#run(device, group, group.graphs.accumulate!, gradients, {});
-        this.#disposeGradients(group, gradients);
+        await this.#run(device, group, group.graphs.accumulate!, {}, gradients);
+        disposeGradients(group, gradients);
       }
     } else await this.#update(device, gradients);
     await this.#updateAverages(device);
     this.#batches++;
-    this.#isHostNewer = false;
-    this.#host = null;
   }
 
-  async #update(device: Device, gradients: ReadonlyMap<string, DeviceTensor>): Promise<void> {
-    const clip = this.#settings.clip?.by === "global_norm"
-      ? await this.#globalClipScale(device, gradients, this.#settings.clip.limit)
-      : null;
+  async #update(device: Device, gradients: Gradients): Promise<void> {
+    const clipScale = this.#clipScale && await this.#globalClipScale(device, this.#clipScale, gradients);
     const step = { lr: this.learningRate, t: Math.fround(this.iterations + 1) };
     const computed = this.#scalarKernel.run({}, { ...this.#scalars, ...step });
     for (const name of Object.keys(this.#scalars)) this.#scalars[name] = computed[NEXT + name];
     for (const group of this.#groups) {
-      await this.#run(device, group, group.graphs.update, gradients, { ...step, ...this.#scalars }, clip ?? undefined);
-      this.#disposeGradients(group, gradients);
-      if (!group.tensors.accumulated) continue;
-      group.tensors.accumulated.dispose();
-      group.tensors.accumulated = device.zeros(group.slots.find(({ name }) => name === "accumulated")!.shape);
+      await this.#run(device, group, group.graphs.update, { ...step, ...this.#scalars }, gradients, clipScale);
+      disposeGradients(group, gradients);
+      const accumulated = group.slots.find(({ name }) => name === "accumulated");
+      if (accumulated) this.#slots.replace(group, accumulated.name, device.zeros(accumulated.shape));
     }
-    clip?.dispose();
+    clipScale?.dispose();
   }
 
-  async #globalClipScale(device: Device, gradients: ReadonlyMap<string, DeviceTensor>, limit: number): Promise<DeviceTensor> {
-    const norms: Record<string, DeviceTensor> = {};
-    for (const [i, group] of this.#groups.entries()) {
-      norms[`squared_norm/${i}`] = (await this.#compute(device, group, group.graphs.squaredNorm!, gradients, {})).squared_norm;
+  async #globalClipScale(device: Device, graph: GroupGraph, gradients: Gradients): Promise<DeviceTensor> {
+    const norms: DeviceTensor[] = [];
+    for (const group of this.#groups) {
+      const { squared_norm } = await this.#compute(device, group, group.graphs.squaredNorm!, {}, gradients);
+      norms.push(squared_norm);
     }
-    this.#clipScale ??= this.#load(device, encode(clipScaleGraph(this.#groups.length, limit), { provider: "webgpu" }), "clip_scale");
-    const { clip_scale } = await (await this.#clipScale).run(norms);
-    for (const norm of Object.values(norms)) norm.dispose();
+    const { clip_scale } = await this.#graphs.run(device, graph, {}, (name) => norms[Number(name.split("/")[1])]);
+    for (const norm of norms) norm.dispose();
     return clip_scale;
   }
 
@@ -191,13 +176,9 @@ export class DeviceOptimizer {
     if (!useEma) return;
     const overwrite = emaOverwriteFrequency !== null && (this.iterations + 1) % emaOverwriteFrequency === 0;
     for (const group of this.#groups) {
-      await this.#run(device, group, group.graphs.average!, new Map(), { ema_momentum: this.iterations === 0 ? 0 : emaMomentum });
-      if (overwrite) await this.#run(device, group, group.graphs.takeAverages!, new Map(), {});
+      await this.#run(device, group, group.graphs.average!, { ema_momentum: this.iterations === 0 ? 0 : emaMomentum });
+      if (overwrite) await this.#run(device, group, group.graphs.takeAverages!, {});
     }
-  }
-
-  #disposeGradients({ weights }: Group, gradients: ReadonlyMap<string, DeviceTensor>): void {
-    for (const { path } of weights) gradients.get(path)!.dispose();
   }
 
   /** Runs a graph of a group; what it gives replaces weights and slots. */
@@ -205,122 +186,50 @@ export class DeviceOptimizer {
     device: Device,
     group: Group,
     graph: GroupGraph,
-    gradients: ReadonlyMap<string, DeviceTensor>,
-    scalars: Readonly<Record<string, number>>,
-    clipScale?: DeviceTensor,
+    scalars: Scalars,
+    gradients: Gradients = NO_GRADIENTS,
+    clipScale: DeviceTensor | null = null,
   ): Promise<void> {
-    const results = await this.#compute(device, group, graph, gradients, scalars, clipScale);
-    for (const [name, tensor] of Object.entries(results)) {
+    for (const [name, tensor] of Object.entries(await this.#compute(device, group, graph, scalars, gradients, clipScale))) {
       const [target, index] = name.slice(NEXT.length).split("/");
-      if (index !== undefined) this.#options.replace(device, group.weights[Number(index)].path, tensor);
-      else {
-        group.tensors[target].dispose();
-        group.tensors[target] = tensor;
-      }
+      if (index === undefined) this.#slots.replace(group, target, tensor);
+      else this.#options.replace(device, group.weights[Number(index)].path, tensor);
     }
   }
 
-  async #compute(
+  #compute(
     device: Device,
     group: Group,
     graph: GroupGraph,
-    gradients: ReadonlyMap<string, DeviceTensor>,
-    scalars: Readonly<Record<string, number>>,
-    clipScale?: DeviceTensor,
+    scalars: Scalars,
+    gradients: Gradients,
+    clipScale: DeviceTensor | null = null,
   ): Promise<Record<string, DeviceTensor>> {
-    let loading = this.#loaded.get(graph);
-    if (!loading) this.#loaded.set(graph, loading = this.#loadGraph(device, graph));
-    const { session, inputs, scalars: kernel } = await loading;
-    const computed = kernel?.run({}, scalars) ?? {};
-    return await session.run(Object.fromEntries(inputs.map((name) => {
-      if (name in computed) return [name, { dtype: "float32", shape: [], data: Float32Array.of(computed[name]) }];
+    return this.#graphs.run(device, graph, scalars, (name) => {
       const [kind, index] = name.split("/");
-      if (kind === "clip_scale") return [name, clipScale!];
-      if (index === undefined) return [name, group.tensors[kind]];
+      if (kind === "clip_scale") return clipScale!;
+      if (index === undefined) return this.#slots.of(group)[kind];
       const { path } = group.weights[Number(index)];
-      return [name, kind === "g" ? gradients.get(path)! : this.#options.weight(device, path)];
-    })));
-  }
-
-  async #loadGraph(device: Device, { graph, scalars }: GroupGraph): Promise<LoadedGraph> {
-    device.requireRoom(graph.nodes.flatMap(({ outputs }) => outputs), {});
-    const model = encode(graph, { provider: "webgpu" });
-    const key = new TextDecoder("latin1").decode(model);
-    let session = this.#sessions.get(key);
-    if (!session) this.#sessions.set(key, session = this.#load(device, model, graph.name));
-    return {
-      session: await session,
-      inputs: graph.inputs.map(({ name }) => name),
-      scalars: scalars.outputs.length > 0 ? Kernel.compile(scalars, [1], this.#kernels)! : null,
-    };
-  }
-
-  #load(device: Device, model: Uint8Array<ArrayBuffer>, what: string): Promise<DeviceSession> {
-    return device.load(model, { label: `${this.#options.optimizer.name}/${what}`, sizes: {}, whole: true });
-  }
-
-  /** Puts the slots on the device where the host has newer ones, or none are there yet. */
-  #prepareTensors(device: Device): void {
-    if (!this.#isHostNewer) return;
-    for (const group of this.#groups) {
-      for (const tensor of Object.values(group.tensors)) tensor.dispose();
-      group.tensors = {};
-      for (const { name, shape, initial } of group.slots) {
-        if (this.#host === null && initial === 0) group.tensors[name] = device.zeros(shape);
-        else {
-          const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(initial);
-          for (const { at, key, size } of placesOf(group, name, data.length)) {
-            if (this.#host) data.set(this.#host[key].subarray(0, size), at);
-          }
-          group.tensors[name] = device.upload({ dtype: "float32", shape, data });
-        }
-      }
-    }
+      return kind === "g" ? gradients.get(path)! : this.#options.weight(device, path);
+    });
   }
 
   /** Keras' end of `fit`: with averages, the weights become their averages. */
   async finalizeWeights(): Promise<void> {
     if (!this.#settings.useEma || this.#batches === 0) return;
     const device = await this.#options.device();
-    for (const group of this.#groups) await this.#run(device, group, group.graphs.takeAverages!, new Map(), {});
+    this.#slots.begin(device);
+    for (const group of this.#groups) await this.#run(device, group, group.graphs.takeAverages!, {});
   }
 
   /** Reads the slots off the device: what {@linkcode variables} and {@linkcode getState} give. */
-  async sync(): Promise<void> {
-    if (this.#isHostNewer || this.#host !== null) return;
-    const device = await this.#options.device();
-    const host: Host = {};
-    for (const group of this.#groups) {
-      const names = Object.keys(group.tensors);
-      const values = await device.download(Object.values(group.tensors));
-      names.forEach((name, i) => {
-        const data = values[i].data as Float32Array<ArrayBuffer>;
-        for (const { at, key, size } of placesOf(group, name, data.length)) host[key] = data.slice(at, at + size);
-      });
-    }
-    this.#host = host;
-  }
-
-  /** The slots on the host, by `path/name`. */
-  #synced(): Host {
-    if (this.#host) return this.#host;
-    if (!this.#isHostNewer) {
-      throw new OnnxHubError("optimizer/unsynced", "The newest state of the optimizer is on the device that trains", {
-        remedy: "Await `sync()` first.",
-      });
-    }
-    return this.#host = Object.fromEntries(
-      this.#groups.flatMap((group) =>
-        group.slots.flatMap(({ name, shape, initial }) =>
-          placesOf(group, name, shape.reduce((a, b) => a * b, 1)).map(({ key, size }) => [key, new Float32Array(size).fill(initial)])
-        )
-      ),
-    );
+  sync(): Promise<void> {
+    return this.#slots.sync(this.#options.device);
   }
 
   /** The variables in Keras' order and under its paths. Throws "optimizer/unsynced" unless {@linkcode sync} came after the last update. */
   get variables(): readonly OptimizerVariable[] {
-    const host = this.#synced();
+    const { host } = this.#slots;
     const groups = new Map(this.#groups.flatMap((group) => group.weights.map((weight) => [weight.path, { group, weight }] as const)));
     return kerasVariables({
       name: this.#options.optimizer.name,
@@ -337,28 +246,18 @@ export class DeviceOptimizer {
 
   /** A copy of all that training goes on from. Throws "optimizer/unsynced" as {@linkcode variables} does. */
   getState(): OptimizerSnapshot {
-    const tensors: Host = {};
-    for (const [name, data] of Object.entries(this.#synced())) tensors[name] = data.slice();
+    const tensors = Object.fromEntries(Object.entries(this.#slots.host).map(([name, data]) => [name, data.slice()]));
     for (const [name, value] of Object.entries(this.#scalars)) tensors[name] = Float32Array.of(value);
     return { batches: this.#batches, learningRate: this.hasSchedule ? null : this.#rate, tensors };
   }
 
   /** Goes on from a snapshot. Throws "optimizer/state" for one of another optimizer or other weights. */
   setState(snapshot: OptimizerSnapshot): void {
-    const lengths = new Map(
-      this.#groups.flatMap((group) =>
-        group.slots.flatMap(({ name, shape }) =>
-          placesOf(group, name, shape.reduce((a, b) => a * b, 1)).map(({ key, size }) => [key, size] as const)
-        )
-      ),
-    );
-    const scalars = Object.keys(this.#scalars);
-    for (const name of scalars) lengths.set(name, 1);
+    const lengths = new Map([...this.#slots.lengths, ...Object.keys(this.#scalars).map((name) => [name, 1] as const)]);
     checkSnapshot(snapshot, { optimizer: this.#options.optimizer.className, lengths, hasSchedule: this.hasSchedule });
-    const slots = Object.entries(snapshot.tensors).filter(([name]) => !scalars.includes(name));
-    this.#host = Object.fromEntries(slots.map(([name, data]) => [name, data.slice()]));
-    this.#isHostNewer = true;
-    for (const name of scalars) this.#scalars[name] = snapshot.tensors[name][0];
+    const tensors = Object.entries(snapshot.tensors);
+    this.#slots.host = Object.fromEntries(tensors.filter(([name]) => !(name in this.#scalars)).map(([name, data]) => [name, data.slice()]));
+    for (const name of Object.keys(this.#scalars)) this.#scalars[name] = snapshot.tensors[name][0];
     this.#batches = snapshot.batches;
     if (snapshot.learningRate !== null) this.#rate = snapshot.learningRate;
   }
@@ -366,20 +265,11 @@ export class DeviceOptimizer {
   /** Frees sessions and slots; applying gradients afterwards is an error. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    for (const group of this.#groups) for (const tensor of Object.values(group.tensors)) tensor.dispose();
-    const sessions = [...this.#sessions.values(), ...this.#clipScale ? [this.#clipScale] : []];
-    this.#sessions.clear();
-    for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();
+    this.#slots.dispose();
+    await this.#graphs.dispose();
   }
 }
 
-/** Where the weights of a group have their parts of a slot, and what each is called: `path/name`. */
-function placesOf({ weights }: WeightGroup, name: string, length: number): { at: number; key: string; size: number }[] {
-  if (weights.length === 1) return [{ at: 0, key: `${weights[0].path}/${name}`, size: length }];
-  let at = 0;
-  return weights.map(({ path, shape }) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    at += size;
-    return { at: at - size, key: `${path}/${name}`, size };
-  });
+function disposeGradients({ weights }: WeightGroup, gradients: Gradients): void {
+  for (const { path } of weights) gradients.get(path)!.dispose();
 }
