@@ -116,7 +116,7 @@ const TRAINER: Fields<RawTrainer> = {
 };
 
 const MODEL: Fields<RawModel> = {
-  1: { wire: WireType.LengthDelimited, read: (r, m) => m.pieces.push(message(r, PIECE, { piece: "", score: 0, type: 1 }, "pieces")) },
+  1: { wire: WireType.LengthDelimited, read: (r, m) => m.pieces.push(readPiece(r)) },
   2: { wire: WireType.LengthDelimited, read: (r, m) => m.trainer = message(r, TRAINER, m.trainer, "trainer_spec") },
   3: { wire: WireType.LengthDelimited, read: (r, m) => m.normalizer = message(r, NORMALIZER, m.normalizer, "normalizer_spec") },
   5: { wire: WireType.LengthDelimited, read: (r, m) => m.denormalizer = message(r, NORMALIZER, normalizerDefaults(), "denormalizer_spec") },
@@ -242,9 +242,14 @@ function rewrite(message: Uint8Array, change: (field: number, raw: Uint8Array, p
 
 function parse(bytes: Uint8Array, path: string): RawModel {
   const reader = new BinaryReader(bytes);
-  const model: RawModel = { pieces: [], trainer: trainerDefaults(), normalizer: normalizerDefaults(), denormalizer: undefined };
+  const fresh = (): RawModel => ({ pieces: [], trainer: trainerDefaults(), normalizer: normalizerDefaults(), denormalizer: undefined });
   try {
-    return fields(reader, reader.len, MODEL, model, "model");
+    const plain = new PlainPieces(bytes);
+    const table: Fields<RawModel> = { ...MODEL, 1: { ...MODEL[1], read: (r, m) => m.pieces.push(plain.read(r) ?? readPiece(r)) } };
+    const model = fields(reader, reader.len, table, fresh(), "model");
+    if (plain.finish()) return model;
+    reader.pos = 0;
+    return fields(reader, reader.len, MODEL, fresh(), "model");
   } catch (cause) {
     throw new OnnxHubError("text/sentencepiece-model", `Not a SentencePiece model, or a damaged one`, {
       path,
@@ -253,6 +258,61 @@ function parse(bytes: Uint8Array, path: string): RawModel {
       remedy: "Download the file again.",
       cause,
     });
+  }
+}
+
+function readPiece(reader: BinaryReader): RawPiece {
+  return message(reader, PIECE, { piece: "", score: 0, type: 1 }, "pieces");
+}
+
+/**
+ * Reads pieces that are written as every trainer writes them: text, score, and the type if it isn't "normal". That takes a third of the time that reading field
+ * by field takes, above all because the decoder is called once, not for every piece.
+ */
+class PlainPieces {
+  readonly #view: DataView;
+  readonly #pieces: RawPiece[] = [];
+  /** The texts' bytes, a zero after each. */
+  readonly #texts: Uint8Array;
+  #size = 0;
+
+  constructor(private readonly bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    // A piece has more bytes around its text than the one zero.
+    this.#texts = new Uint8Array(bytes.length);
+  }
+
+  /** The piece that the reader has before it, its text still lacking; undefined where it is written otherwise, and the reader stays then. */
+  read(reader: BinaryReader): RawPiece | undefined {
+    const { bytes } = this;
+    const start = reader.pos;
+    const length = bytes[start + 2];
+    const score = start + 3 + length;
+    const end = start + 1 + bytes[start];
+    // Lengths below 128 are one byte. Tags: field 1 is text, field 2 four bytes, field 3 a number.
+    const hasType = end === score + 7;
+    const isPlain = bytes[start] < 128 && length < 128 && bytes[start + 1] === 0x0a && bytes[score] === 0x15 && end <= bytes.length &&
+      (end === score + 5 || (hasType && bytes[score + 5] === 0x18 && bytes[score + 6] < 128));
+    if (!isPlain) return undefined;
+    for (let i = start + 3; i < score; i++) this.#texts[this.#size++] = bytes[i];
+    this.#size++;
+    const piece: RawPiece = { piece: "", score: this.#view.getFloat32(score + 1, true), type: hasType ? bytes[score + 6] : 1 };
+    this.#pieces.push(piece);
+    reader.pos = end;
+    return piece;
+  }
+
+  /** Gives the pieces their texts; false where one has a zero in it or is not UTF-8. */
+  finish(): boolean {
+    let texts: string[];
+    try {
+      texts = strict.decode(this.#texts.subarray(0, this.#size)).split("\0");
+    } catch {
+      return false;
+    }
+    if (texts.length !== this.#pieces.length + 1) return false;
+    this.#pieces.forEach((piece, i) => piece.piece = texts[i]);
+    return true;
   }
 }
 

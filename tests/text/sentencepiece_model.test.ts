@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { OnnxHubError } from "../../errors.ts";
 import { readSentencePieceModel, stripTrainerPaths } from "../../text/sentencepiece_model.ts";
 import { KERASHUB_TEST_MODEL, type ModelFields, TYPES, writeModel } from "./sentencepiece_models.ts";
@@ -46,6 +47,28 @@ describe("readSentencePieceModel", () => {
     assert.equal(model.unknownId, 1);
     assert.deepEqual(model.pieces[4], { piece: "[MASK]", score: 0, type: "user_defined" });
     assert.deepEqual(model.pieces[6], { piece: "▁brown", score: -1, type: "normal" });
+  });
+
+  it("reads pieces however they are written: long, with zeros, fields in another order, of unknown numbers or missing", () => {
+    const long = "ü".repeat(100);
+    const texts = ["<unk>", "a", "b", long, "c\0d", "\0", "e"];
+    const messages = texts.map((text, i) => {
+      const message = new BinaryWriter();
+      if (i === 2) message.tag(3, WireType.Varint).int32(4).tag(2, WireType.Bit32).float(-i);
+      message.tag(1, WireType.LengthDelimited).string(text);
+      if (i !== 2 && i !== 6) message.tag(2, WireType.Bit32).float(-i);
+      if (i === 0) message.tag(3, WireType.Varint).int32(2);
+      if (i === 1) message.tag(9, WireType.Varint).int32(7);
+      return message.finish();
+    });
+    // The texts of the first four can be read at once, those with zeros in them can't.
+    for (const count of [4, 7]) {
+      const file = new BinaryWriter();
+      for (const message of messages.slice(0, count)) file.tag(1, WireType.LengthDelimited).bytes(message);
+      const types = ["unknown", "normal", "user_defined", "normal", "normal", "normal", "normal"];
+      const expected = texts.map((piece, i) => ({ piece, score: i === 6 ? 0 : -i, type: types[i] })).slice(0, count);
+      assert.deepEqual(readSentencePieceModel(file.finish()).pieces, expected);
+    }
   });
 
   it("says at which byte a file stops being a model", () => {
