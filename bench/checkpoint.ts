@@ -2,7 +2,7 @@
 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -41,33 +41,42 @@ function vocabularyOf(size: number): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** Makes a checkpoint unless it is there, with the ONNX export if there is a Python for it; gives its folder. */
+/** What transformers.js reads, by what it holds the weights in, and the program that makes it. */
+const EXPORTS = {
+  float32: { file: "model.onnx", program: "export_onnx.py" },
+  int8: { file: "model_quantized.onnx", program: "quantize_onnx.py" },
+} as const;
+
+/** Makes a checkpoint unless it is there; gives its folder. */
 async function ensureCheckpoint(shape: ModelShape, log: (line: string) => void): Promise<string> {
   const name = `${shape.numLayers}x${shape.hiddenDim}-${shape.vocabularySize}`;
   const folder = join(CACHE, name);
-  if (!existsSync(folder)) {
-    log(`making the checkpoint ${name}`);
-    mkdirSync(CACHE, { recursive: true });
-    const tokenizer = new models.XLMRobertaTokenizer({ proto: vocabularyOf(shape.vocabularySize) });
-    const preprocessor = new models.XLMRobertaMaskedLMPreprocessor({ tokenizer, sequenceLength: shape.maxSequenceLength });
-    const backbone = new models.XLMRobertaBackbone(shape);
-    const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor });
-    await maskedLM.saveToHuggingFace(folder);
-    await maskedLM.dispose();
-    await backbone.dispose();
-  }
-  const python = process.env.PEERS_PYTHON;
-  if (!existsSync(join(folder, "onnx")) && !python) {
-    log("PEERS_PYTHON is not set: without PyTorch's export transformers.js has no model");
-  } else if (!existsSync(join(folder, "onnx"))) {
-    log(`exporting the checkpoint ${name} with PyTorch`);
-    const half = join(folder, "onnx.half");
-    rmSync(half, { recursive: true, force: true });
-    const { status } = spawnSync(python!, [join(PEERS, "export_onnx.py"), folder, half], { stdio: ["ignore", "ignore", "inherit"] });
-    if (status === 0) renameSync(half, join(folder, "onnx"));
-    else log(`the export failed: transformers.js has no model`);
-  }
+  if (existsSync(folder)) return folder;
+  log(`making the checkpoint ${name}`);
+  mkdirSync(CACHE, { recursive: true });
+  const tokenizer = new models.XLMRobertaTokenizer({ proto: vocabularyOf(shape.vocabularySize) });
+  const preprocessor = new models.XLMRobertaMaskedLMPreprocessor({ tokenizer, sequenceLength: shape.maxSequenceLength });
+  const backbone = new models.XLMRobertaBackbone(shape);
+  const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor });
+  await maskedLM.saveToHuggingFace(folder);
+  await maskedLM.dispose();
+  await backbone.dispose();
   return folder;
+}
+
+/** Has a Python export a checkpoint, unless that is done; without one transformers.js has no model. */
+function ensureExport(folder: string, weights: keyof typeof EXPORTS, log: (line: string) => void): void {
+  const { file, program } = EXPORTS[weights];
+  const wanted = join(folder, "onnx", file);
+  if (existsSync(wanted)) return;
+  const python = process.env.PEERS_PYTHON;
+  if (!python) return log("PEERS_PYTHON is not set: without PyTorch's export transformers.js has no model");
+  log(`exporting ${folder} with ${program}`);
+  const half = join(folder, "half.onnx");
+  const { status } = spawnSync(python, [join(PEERS, program), folder, half], { stdio: ["ignore", "ignore", "inherit"] });
+  if (status !== 0) return log("that failed: transformers.js has no model");
+  mkdirSync(join(folder, "onnx"), { recursive: true });
+  renameSync(half, wanted);
 }
 
 /** A text of exactly as many tokens, start and end included. */
@@ -89,6 +98,8 @@ function textOf(tokenizer: models.XLMRobertaTokenizer, tokens: number): string {
 /** Fills in the checkpoint and the text of a workload that fills masks. */
 export async function withCheckpoint(workload: Workload, log: (line: string) => void): Promise<Workload> {
   const checkpoint = await ensureCheckpoint(workload.shape, log);
+  ensureExport(checkpoint, "float32", log);
+  if (workload.weights === "int8") ensureExport(checkpoint, "int8", log);
   const tokenizer = await models.XLMRobertaTokenizer.fromPreset(checkpoint);
   return { ...workload, checkpoint, text: textOf(tokenizer, workload.sequence) };
 }

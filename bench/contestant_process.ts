@@ -26,6 +26,15 @@ const SETTLE = 300; // milliseconds
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** All that run; a bench that is interrupted leaves none behind, asleep for ever. */
+const running = new Set<ContestantProcess>();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    for (const one of running) one.kill();
+    process.exit(1);
+  });
+}
+
 /** A running contestant. */
 export class ContestantProcess {
   readonly #child: ChildProcess;
@@ -36,6 +45,7 @@ export class ContestantProcess {
   /** Starts it. */
   constructor({ command, args, env, directory }: Launch, root: string) {
     this.#child = spawn(command, args, { cwd: directory ?? root, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+    running.add(this);
     createInterface({ input: this.#child.stdout! }).on("line", (line) => {
       const response = readMessage<Response>(line);
       if (response?.did === "fail") this.#settle({ ...response, reason: response.reason.split("\n", 1)[0] });
@@ -77,13 +87,18 @@ export class ContestantProcess {
     return this.#ended === null && this.#child.pid !== undefined ? peakBytes(this.#child.pid) : null;
   }
 
-  /** Ends it, and what it started. */
+  /** Ends it at once, and what it started. */
+  kill(): void {
+    this.#signal("SIGKILL");
+  }
+
+  /** Lets it end, and what it started. */
   async stop(): Promise<void> {
     if (this.#ended !== null) return;
     const closed = new Promise<void>((resolve) => this.#child.once("close", () => resolve()));
     this.wake();
     this.#child.stdin!.end();
-    const timer = setTimeout(() => this.#signal("SIGKILL"), 5000);
+    const timer = setTimeout(() => this.kill(), 5000);
     await closed;
     clearTimeout(timer);
   }
@@ -106,6 +121,7 @@ export class ContestantProcess {
 
   #end(reason: string): void {
     this.#ended ??= reason;
+    running.delete(this);
     this.#settle({ did: "fail", reason: this.#ended });
   }
 

@@ -159,6 +159,22 @@ export const SCENARIOS: readonly Scenario[] = [
     agreement: { fact: "tokens", tolerance: 0 },
   },
   {
+    name: "fill-mask-int8",
+    title: "The same in Deno with weights in int8",
+    points: only({ ...filling(BASE), weights: "int8" }),
+    contestants: ["OnnxHub, native", "OnnxHub, wasm", "transformers.js, cpu"],
+    rounds: 5,
+    steps: 3,
+  },
+  {
+    name: "fill-mask-browser-int8",
+    title: "The same in Chromium with weights in int8, which is what transformers.js takes there by itself",
+    points: only({ ...filling(E5_SMALL), weights: "int8" }),
+    contestants: ["OnnxHub, Chromium", "transformers.js, Chromium"],
+    rounds: 5,
+    steps: 3,
+  },
+  {
     name: "start-up",
     title: "From the start of a process to the first mask that the built-in preset filled",
     // The preset is small, and says itself what it is.

@@ -40,6 +40,8 @@ export interface Workload {
   readonly warmUp: number;
   /** Whether all contestants start from {@linkcode initialWeight}, so that their losses can be compared. */
   readonly sameWeights: boolean;
+  /** What filling masks holds the weights in; float32 where nothing is said. */
+  readonly weights?: "int8";
   /** A checkpoint's folder, for {@linkcode Measured} "fill-mask". */
   readonly checkpoint?: string;
   /** The text whose mask is filled. */

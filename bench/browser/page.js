@@ -4,9 +4,10 @@ const TOP = 5;
 
 /** For each lane: loads the checkpoint; gives what fills, what frees, and facts. */
 const LANES = {
-  async onnxhub({ checkpoint, threads }) {
+  async onnxhub({ checkpoint, threads, weights = "float32" }) {
     const { models } = await import("/onnxhub/onnxhub.js");
     const maskedLM = await models.MaskedLM.fromPreset(new URL(checkpoint, location.href).href, { backend: "wasm", threads });
+    await maskedLM.quantize(weights);
     return {
       fill: async (text) => (await maskedLM.fillMask(text, { topK: TOP })).map(({ id }) => id),
       dispose: () => maskedLM.dispose(),
@@ -14,7 +15,7 @@ const LANES = {
     };
   },
 
-  async "transformers.js"({ checkpoint, threads }) {
+  async "transformers.js"({ checkpoint, threads, weights }) {
     const { env, pipeline } = await import("/peers/@huggingface/transformers/dist/transformers.min.js");
     env.allowRemoteModels = false;
     env.allowLocalModels = true;
@@ -24,7 +25,7 @@ const LANES = {
     // Its own default are half of the cores; and it would fetch its WebAssembly from a content delivery network.
     Object.assign(env.backends.onnx.wasm, { wasmPaths: "/peers/onnxruntime-web/dist/", numThreads: threads });
     const name = checkpoint.split("/").at(-2);
-    const fill = await pipeline("fill-mask", name, { device: "wasm", dtype: "fp32" });
+    const fill = await pipeline("fill-mask", name, { device: "wasm", dtype: weights === "int8" ? "q8" : "fp32" });
     return {
       fill: async (text) => (await fill(text, { top_k: TOP })).map(({ token }) => token),
       dispose: () => fill.dispose(),

@@ -62,8 +62,9 @@ const PREPARE: Readonly<Record<string, (workload: Workload) => Promise<Prepared>
     const { x } = batchOf(workload);
     return { facts, dispose: () => dispose(maskedLM), step: async () => void await maskedLM.predictOnBatch(x) };
   },
-  "fill-mask": async ({ checkpoint, text, threads }) => {
+  "fill-mask": async ({ checkpoint, text, threads, weights }) => {
     const maskedLM = await models.MaskedLM.fromPreset(checkpoint!, { backend, threads });
+    await maskedLM.quantize(weights ?? "float32");
     return {
       facts,
       dispose: () => dispose(maskedLM),

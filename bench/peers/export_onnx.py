@@ -1,13 +1,11 @@
-"""Exports a checkpoint's masked language model to ONNX with PyTorch: `export_onnx.py CHECKPOINT OUT` writes OUT/model.onnx."""
+"""Exports a checkpoint's masked language model to ONNX with PyTorch: `export_onnx.py CHECKPOINT OUT.onnx`."""
 
-import os
 import sys
 
 import torch
 from transformers import AutoModelForMaskedLM
 
 checkpoint, out = sys.argv[1:]
-os.makedirs(out)
 model = AutoModelForMaskedLM.from_pretrained(checkpoint, attn_implementation="eager").eval()
 
 
@@ -29,7 +27,7 @@ with torch.no_grad():
     torch.onnx.export(
         Logits(),
         (example, torch.ones_like(example)),
-        os.path.join(out, "model.onnx"),
+        out,
         input_names=names,
         output_names=["logits"],
         dynamic_axes={name: axes for name in [*names, "logits"]},

@@ -18,13 +18,14 @@ interface FillMask {
   dispose(): Promise<void>;
 }
 
-async function prepare({ checkpoint, text, threads }: Workload): Promise<Prepared> {
+async function prepare({ checkpoint, text, threads, weights }: Workload): Promise<Prepared> {
   const { env, pipeline } = await import(TRANSFORMERS) as Transformers;
   env.allowRemoteModels = false;
   env.localModelPath = dirname(checkpoint!);
   // Its own default are the processor's physical cores.
   const session_options = { intraOpNumThreads: threads };
-  const fill = await pipeline("fill-mask", basename(checkpoint!), { device: "cpu", dtype: "fp32", session_options });
+  const dtype = weights === "int8" ? "q8" : "fp32";
+  const fill = await pipeline("fill-mask", basename(checkpoint!), { device: "cpu", dtype, session_options });
   return {
     facts: { runtime: `transformers.js ${env.version}` },
     dispose: () => fill.dispose(),
