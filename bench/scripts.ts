@@ -12,8 +12,6 @@ export interface Script {
 
 /** The table. */
 export const SCRIPTS: readonly Script[] = [
-  { name: "tokenize", title: "Texts to ids, beside SentencePiece and tokenizers", file: "tokenize.ts", args: [] },
-  { name: "prepare", title: "Packing, masking and preparing batches", file: "prepare.ts", args: [] },
   { name: "optimizer", title: "The optimizer's step", file: "optimizer.ts", args: [] },
   { name: "dropout", title: "What dropout costs", file: "dropout.ts", args: [] },
   { name: "compile", title: "Compiling a model", file: "compile.ts", args: [] },
