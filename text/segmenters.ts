@@ -1,9 +1,8 @@
-/** How a SentencePiece model cuts normalized text into pieces: one way for each model type but BPE. */
+/** How a SentencePiece model cuts normalized text into pieces: the ways of word and character models. */
 
-import { ByteTrie } from "./byte_trie.ts";
+import { Trie } from "./trie.ts";
 import { characterSize } from "./charsmap.ts";
 import type { ModelType, SentencePieceModel } from "./sentencepiece_model.ts";
-import { UnigramSegmenter } from "./unigram.ts";
 
 /** Takes one piece: its id, and where it begins and ends in the text's bytes. */
 export type Emit = (id: number, start: number, end: number) => void;
@@ -13,9 +12,8 @@ export interface Segmenter {
   segment(text: Uint8Array, emit: Emit): void;
 }
 
-/** By model type; BPE is kitoken's. */
-export const SEGMENTERS: Readonly<Record<Exclude<ModelType, "bpe">, (model: SentencePieceModel) => Segmenter>> = {
-  unigram: (model) => new UnigramSegmenter(model),
+/** By model type. */
+export const SEGMENTERS: Readonly<Record<Exclude<ModelType, "bpe" | "unigram">, (model: SentencePieceModel) => Segmenter>> = {
   word: (model) => {
     const lookup = new PieceLookup(model);
     return {
@@ -30,15 +28,15 @@ export const SEGMENTERS: Readonly<Record<Exclude<ModelType, "bpe">, (model: Sent
 
 /** Finds the id of a whole piece. */
 class PieceLookup {
-  readonly userDefined: ByteTrie;
-  readonly #trie: ByteTrie;
+  readonly userDefined: Trie;
+  readonly #trie: Trie;
   readonly #unknownId: number;
 
   constructor({ pieces, unknownId }: SentencePieceModel) {
     const encoder = new TextEncoder();
     const keys = pieces.map(({ piece }, id) => [encoder.encode(piece), id] as const);
-    this.#trie = new ByteTrie(keys);
-    this.userDefined = new ByteTrie(keys.filter(([, id]) => pieces[id].type === "user_defined"));
+    this.#trie = new Trie(keys);
+    this.userDefined = new Trie(keys.filter(([, id]) => pieces[id].type === "user_defined"));
     this.#unknownId = unknownId;
   }
 
@@ -65,7 +63,7 @@ function words(text: Uint8Array, emit: (start: number, end: number) => void): vo
 }
 
 /** Characters, or user-defined pieces where one begins. */
-function characters(text: Uint8Array, userDefined: ByteTrie, emit: (start: number, end: number) => void): void {
+function characters(text: Uint8Array, userDefined: Trie, emit: (start: number, end: number) => void): void {
   for (let at = 0; at < text.length;) {
     const length = userDefined.longest(text, at, text.length) || Math.max(1, characterSize(text[at]));
     const end = Math.min(at + length, text.length);

@@ -4,6 +4,7 @@ import { OnnxHubError } from "../errors.ts";
 import { characterSize, Normalizer } from "./charsmap.ts";
 import { type KitokenEncoder, sentencePieceEncoder } from "./kitoken.ts";
 import { type Segmenter, SEGMENTERS } from "./segmenters.ts";
+import { UnigramEncoder } from "./unigram_encoder.ts";
 import { readSentencePieceModel, type SentencePieceModel } from "./sentencepiece_model.ts";
 
 const encoder = new TextEncoder();
@@ -30,6 +31,7 @@ export class SentencePieceProcessor {
   readonly #path: string;
   readonly #bytes: Uint8Array;
   /** Made when first needed: a trie of 250,000 pieces takes its time. */
+  #unigram: UnigramEncoder | undefined;
   #segmenter: Segmenter | undefined;
   #kitoken: KitokenEncoder | undefined;
   /** Id of each byte's piece, or the unknown id, where the model falls back to bytes. */
@@ -84,12 +86,17 @@ export class SentencePieceProcessor {
       // kitoken leaves a run of unknown pieces as it is.
       return encoded.map((ids) => ids.filter((id, i) => id !== unknownId || ids[i - 1] !== unknownId));
     }
+    if (type === "unigram") {
+      this.#unigram ??= new UnigramEncoder(this.model, this.#normalizer, this.#byteIds);
+      return texts.map((text) => this.#unigram!.encode(text));
+    }
     this.#segmenter ??= SEGMENTERS[type](this.model);
     return texts.map((text) => this.#encodeOne(this.#segmenter!, text));
   }
 
   #encodeOne(segmenter: Segmenter, text: string): number[] {
-    const normalized = this.#normalizer.normalizeToBytes(text);
+    const size = this.#normalizer.normalizeToBytes(text);
+    const normalized = this.#normalizer.output.subarray(0, size);
     const { unknownId } = this.model;
     const byteIds = this.#byteIds;
     const ids: number[] = [];

@@ -1,104 +1,167 @@
 /** Unigram segmentation: the most probable way to cut a text into pieces, with SentencePiece's arithmetic and ties. */
 
-import { ByteTrie } from "./byte_trie.ts";
-import { characterSize } from "./charsmap.ts";
-import type { Emit, Segmenter } from "./segmenters.ts";
-import type { SentencePieceModel } from "./sentencepiece_model.ts";
+import type { SentencePiece, SentencePieceModel } from "./sentencepiece_model.ts";
+import { Trie } from "./trie.ts";
 
 /** How much worse than the worst piece an unknown character is. */
 const UNKNOWN_PENALTY = 10;
 /** C's FLT_MIN. SentencePiece starts its largest score from it, so with logarithms the largest is this. */
 const FLOAT32_MIN = 1.1754943508222875e-38;
+/** Rounding to single precision changes a number by at most half of this part of it. */
+const PRECISION = 2 ** -23;
 
 /**
  * Cuts normalized text by a Unigram model (Kudo, 2018). Of two paths with equal scores the one found first stays, and whether they are equal depends on the
  * arithmetic: sums in single precision over the whole text, as in SentencePiece 0.2.2. kitoken sums within words, and so breaks some ties otherwise.
  */
-export class UnigramSegmenter implements Segmenter {
-  readonly #trie: ByteTrie;
-  readonly #scores: Float32Array;
-  readonly #userDefined: Uint8Array;
+export class UnigramSegmenter {
+  /** By id: what a piece adds to a path's score. */
+  readonly scores: Float32Array;
+  /** The pieces of the last segmentation, last to first: their ids, and where they begin in the text. */
+  ids = new Int32Array(1024);
+  starts = new Int32Array(1024);
+  /** The last segmentation would have been the same behind any other text whose score is below this, its sign aside. */
+  limit = 0;
+  /** By UTF-16 unit: its number in the trie. */
+  readonly #symbolOf: Uint16Array;
+  readonly #trie: Trie;
   readonly #unknownId: number;
-  readonly #unknownScore: number;
-  readonly #largest: number;
-  #best = new Float32Array(1024);
-  #startsAt = new Int32Array(1024);
+  /** The largest score of a piece, its sign aside. */
+  readonly #steepest: number;
+  // By place in the text: the best score till there, the second best, and the best one's last piece.
+  #best = new Float64Array(1024);
+  #second = new Float64Array(1024);
   #idAt = new Int32Array(1024);
-  #path = new Int32Array(1024);
+  #startsAt = new Int32Array(1024);
+  #symbols = new Uint16Array(1024);
 
   /** A segmenter by a model's pieces. */
-  constructor(model: SentencePieceModel) {
-    const encoder = new TextEncoder();
-    const { pieces } = model;
-    const usable = pieces.flatMap(({ piece, type }, id) =>
-      type === "normal" || type === "user_defined" ? [[encoder.encode(piece), id] as const] : []
-    );
-    this.#trie = new ByteTrie(usable);
-    this.#scores = Float32Array.from(pieces, ({ score }) => score);
-    this.#userDefined = Uint8Array.from(pieces, ({ type }) => type === "user_defined" ? 1 : 0);
-    this.#unknownId = model.unknownId;
-    const normal = pieces.filter(({ type }) => type === "normal");
-    const smallest = normal.reduce((least, { score }) => Math.min(least, score), 3.4028234663852886e38);
-    this.#largest = Math.fround(normal.reduce((most, { score }) => Math.max(most, score), FLOAT32_MIN));
-    this.#unknownScore = Math.fround(Math.fround(smallest) - UNKNOWN_PENALTY);
+  constructor({ pieces, unknownId }: SentencePieceModel) {
+    this.#unknownId = unknownId;
+    this.scores = pathScores(pieces, unknownId);
+    this.#steepest = this.scores.reduce((most, score) => Math.max(most, Math.abs(score)), 0);
+    const usable = pieces.flatMap(({ piece, type }, id) => type === "normal" || type === "user_defined" ? [[piece, id] as const] : []);
+    const { symbolOf, width } = numbered(usable.map(([piece]) => piece));
+    this.#symbolOf = symbolOf;
+    const keys = usable.map(([piece, id]) => {
+      const key = new Uint16Array(piece.length);
+      for (let i = 0; i < key.length; i++) key[i] = symbolOf[piece.charCodeAt(i)];
+      return [key, id] as const;
+    });
+    this.#trie = new Trie(keys, { scores: this.scores, width });
   }
 
-  /** Hands on the pieces of `text`, normalized UTF-8, first to last. */
-  segment(text: Uint8Array, emit: Emit): void {
-    const size = text.length;
-    if (size === 0) return;
-    if (this.#best.length <= size) {
-      this.#best = new Float32Array(2 * size);
-      this.#startsAt = new Int32Array(2 * size);
-      this.#idAt = new Int32Array(2 * size);
-      this.#path = new Int32Array(2 * size);
-    }
+  /**
+   * Cuts the first `size` UTF-16 units of `text`, which is normalized, behind others whose score is `before`. `ids` and `starts` then have as many pieces as
+   * is given back.
+   */
+  segment(text: Uint16Array, size: number, before: number): number {
+    if (this.#best.length <= size) this.#reserve(2 * size);
     const best = this.#best;
-    const startsAt = this.#startsAt;
+    const second = this.#second;
     const idAt = this.#idAt;
-    startsAt.fill(-1, 0, size + 1);
-    best[0] = 0;
-    const trie = this.#trie;
-    const scores = this.#scores;
-    const userDefined = this.#userDefined;
+    const startsAt = this.#startsAt;
+    const symbols = this.#symbols;
+    const symbolOf = this.#symbolOf;
+    const { cells, scores } = this.#trie;
+    const unknownScore = this.scores[this.#unknownId];
+    for (let i = 0; i < size; i++) {
+      symbols[i] = symbolOf[text[i]];
+      // No score is at most one that is no number.
+      best[i + 1] = second[i + 1] = NaN;
+    }
+    best[0] = before;
 
-    for (let start = 0; start < size;) {
+    let characters = 0;
+    for (let start = 0; start < size; characters++) {
       const tillHere = best[start];
-      const character = start + Math.max(1, characterSize(text[start]));
+      const character = (text[start] & 0xfc00) === 0xd800 && start + 2 <= size ? start + 2 : start + 1;
       let single = false;
       let node = 0;
       for (let end = start; end < size;) {
-        node = trie.next(node, text[end]);
-        if (node < 0) break;
+        const child = cells[node + 1] + (symbols[end] << 2);
+        if (cells[child] !== node) break;
+        node = child;
         end++;
-        const id = trie.value(node);
+        const id = cells[node + 2];
         if (id < 0) continue;
-        const score = userDefined[id] === 0 ? scores[id] : Math.fround(Math.fround((end - start) * this.#largest) - 0.1);
-        const candidate = Math.fround(score + tillHere);
-        if (startsAt[end] < 0 || candidate > best[end]) {
-          best[end] = candidate;
-          startsAt[end] = start;
+        const score = Math.fround(scores[node + 3] + tillHere);
+        if (!(score <= best[end])) {
+          second[end] = best[end];
+          best[end] = score;
           idAt[end] = id;
-        }
+          startsAt[end] = start;
+        } else if (!(score <= second[end])) second[end] = score;
         if (end === character) single = true;
       }
       if (!single) {
-        const end = Math.min(character, size);
-        const candidate = Math.fround(this.#unknownScore + tillHere);
-        if (startsAt[end] < 0 || candidate > best[end]) {
-          best[end] = candidate;
-          startsAt[end] = start;
-          idAt[end] = this.#unknownId;
-        }
+        const score = Math.fround(unknownScore + tillHere);
+        if (!(score <= best[character])) {
+          second[character] = best[character];
+          best[character] = score;
+          idAt[character] = this.#unknownId;
+          startsAt[character] = start;
+        } else if (!(score <= second[character])) second[character] = score;
       }
       start = character;
     }
+
     // The links lead from the end back to the start.
+    const { ids, starts } = this;
     let count = 0;
-    for (let end = size; end > 0; end = startsAt[end]) this.#path[count++] = end;
-    while (count > 0) {
-      const end = this.#path[--count];
-      emit(idAt[end], startsAt[end], end);
+    let margin = Infinity;
+    for (let end = size; end > 0;) {
+      const lead = best[end] - second[end];
+      if (lead < margin) margin = lead;
+      ids[count] = idAt[end];
+      end = startsAt[end];
+      starts[count++] = end;
     }
+    this.limit = this.#limitOf(margin, characters, before, best[size]);
+    return count;
   }
+
+  /**
+   * A path's score is rounded once a piece, each time by at most half of `PRECISION` of the largest sum there may be. Where two paths' errors can't make up
+   * for the narrowest margin, exact scores would decide as these do, whatever came before.
+   */
+  #limitOf(margin: number, characters: number, before: number, after: number): number {
+    const within = characters * this.#steepest;
+    const error = characters * (Math.abs(before) + within) * PRECISION;
+    if (!Number.isFinite(after) || !(margin - error > 1e-30)) return 0;
+    return (margin - error - 1e-30) / (characters * PRECISION) - within;
+  }
+
+  #reserve(size: number): void {
+    this.#best = new Float64Array(size);
+    this.#second = new Float64Array(size);
+    this.#idAt = new Int32Array(size);
+    this.#startsAt = new Int32Array(size);
+    this.#symbols = new Uint16Array(size);
+    this.ids = new Int32Array(size);
+    this.starts = new Int32Array(size);
+  }
+}
+
+/** By id: a piece's own score, that of a user-defined one, so good that it wins, or of the unknown one. */
+function pathScores(pieces: readonly SentencePiece[], unknownId: number): Float32Array {
+  const normal = pieces.filter(({ type }) => type === "normal");
+  const smallest = normal.reduce((least, { score }) => Math.min(least, score), 3.4028234663852886e38);
+  const largest = Math.fround(normal.reduce((most, { score }) => Math.max(most, score), FLOAT32_MIN));
+  const scores = Float32Array.from(
+    pieces,
+    ({ piece, score, type }) => type === "user_defined" ? Math.fround(new TextEncoder().encode(piece).length * largest) - 0.1 : score,
+  );
+  scores[unknownId] = Math.fround(smallest) - UNKNOWN_PENALTY;
+  return scores;
+}
+
+/** Numbers for UTF-16 units, the smaller the more texts have them, so that a trie is dense; all that none has get one number. */
+function numbered(texts: readonly string[]): { symbolOf: Uint16Array; width: number } {
+  const counts = new Int32Array(2 ** 16);
+  for (const text of texts) for (let i = 0; i < text.length; i++) counts[text.charCodeAt(i)]++;
+  const units = Array.from(counts.keys()).filter((unit) => counts[unit] > 0).sort((a, b) => counts[b] - counts[a]);
+  const symbolOf = new Uint16Array(2 ** 16).fill(units.length);
+  units.forEach((unit, symbol) => symbolOf[unit] = symbol);
+  return { symbolOf, width: units.length + 1 };
 }

@@ -3,7 +3,7 @@
 import { OnnxHubError } from "../errors.ts";
 import { overIds, overTexts } from "./arguments.ts";
 import { basicTokens, type WordNormalization } from "./basic_tokens.ts";
-import { ByteTrie } from "./byte_trie.ts";
+import { Trie } from "./trie.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
 import { type SpecialTokens, Vocabulary } from "./vocabulary.ts";
 
@@ -60,8 +60,8 @@ export class WordPieceTokenizer implements TextTokenizer {
   readonly normalization: WordNormalization;
   readonly #asset: string;
   /** Tokens that begin a word, and those that continue one, without their mark. */
-  readonly #first: ByteTrie;
-  readonly #rest: ByteTrie;
+  readonly #first: Trie;
+  readonly #rest: Trie;
 
   /** Makes the tokenizer. */
   constructor(options: WordPieceTokenizerOptions) {
@@ -75,8 +75,8 @@ export class WordPieceTokenizer implements TextTokenizer {
     this.normalization = { lowercase, stripAccents, cleanText, splitIdeographs };
     this.#asset = asset;
     const keys = tokens.map((token, id) => [token, id] as const).reverse(); // so that of two equal tokens the first stays
-    this.#first = new ByteTrie(keys.map(([token, id]) => [encoder.encode(token), id]));
-    this.#rest = new ByteTrie(
+    this.#first = new Trie(keys.map(([token, id]) => [encoder.encode(token), id]));
+    this.#rest = new Trie(
       keys.filter(([token]) => token.startsWith(CONTINUATION)).map(([token, id]) => [encoder.encode(token.slice(2)), id]),
     );
     const ids = this.#vocabulary.special(specialTokens);

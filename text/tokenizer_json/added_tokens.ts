@@ -1,7 +1,7 @@
 /** Tokens that are found in a text before anything else cuts it: the `added_tokens` of a `tokenizer.json`. */
 
 import { overTexts } from "../arguments.ts";
-import { ByteTrie } from "../byte_trie.ts";
+import { Trie } from "../trie.ts";
 import type { TextTokenizer, TokenIds } from "../tokenizer.ts";
 import type { Field } from "./fields.ts";
 
@@ -36,12 +36,12 @@ export interface AddedTokensOptions {
 
 /** Finds added tokens in a text: a trie over the two bytes of each UTF-16 unit, so that a lone surrogate is a character like another. */
 class TokenFinder {
-  readonly #trie: ByteTrie;
+  readonly #trie: Trie;
   readonly #tokens: readonly AddedToken[];
 
   constructor(tokens: readonly AddedToken[]) {
     this.#tokens = tokens;
-    this.#trie = new ByteTrie(tokens.map(({ content }, index) => [units(content), index] as const));
+    this.#trie = new Trie(tokens.map(({ content }, index) => [units(content), index] as const));
   }
 
   /** Whether there is nothing to find. */
