@@ -180,7 +180,7 @@ describe("node:fs in a page", () => {
   for (const [i, [what, program]] of Object.entries(PROGRAMS).entries()) {
     it(`does as Node's does: ${what}`, () => {
       const expected = outcome(fs as unknown as Files, path.join(disk, String(i)), program);
-      assert.deepEqual(outcome(memory, `/work/${i}`, program), expected);
+      assert.deepEqual(outcome(memory, `/folder/${i}`, program), expected);
     });
   }
 });
