@@ -118,8 +118,9 @@ export abstract class Model {
    * `evaluate` and `testOnBatch` go on in float32. A backbone and a task over it are quantized each by itself.
    *
    * - `"int8"`: weights of matrix products with one scale a column (a quarter of the memory), activations quantized when they come, with one scale a
-   *   tensor: what a row gives depends a little on the batch that it is in. About one and a half times as fast on a processor as float32.
-   * - `"float16"`: half the memory of the weights. Processors compute in float32 and convert the weights in every run, which takes longer.
+   *   tensor: what a row gives depends a little on the batch that it is in. `bench/quantize.ts` measures both.
+   * - `"float16"`: weights and products rounded as in an exported float16 model. Processors convert the weights to float32, so that it saves neither time
+   *   nor memory there: it shows what float16 does to the outputs.
    *
    * Vocabularies are looked up in the host's float32 weights in any case. {@linkcode compareQuantized} says how much changes.
    *

@@ -7,21 +7,9 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { models, presets } from "../../mod.ts";
 import { refused } from "../models/refused.ts";
+import { SENTENCES } from "./declaration_sentences.ts";
 
 const NAME = "xlm_roberta_declaration";
-
-/** Sentences of the Declaration in eight languages, and the token that belongs into each. */
-const SENTENCES: readonly (readonly [string, string])[] = [
-  ["All human beings are born free and <mask> in dignity and rights.", "▁equal"],
-  ["Everyone has the <mask> to work.", "▁right"],
-  ["Jeder hat das <mask> auf Arbeit.", "▁Recht"],
-  ["Toute personne a <mask> à l'éducation.", "▁droit"],
-  ["Toda persona tiene <mask> a la educación.", "▁derecho"],
-  ["Каждый человек имеет <mask> на жизнь, на свободу и на личную неприкосновенность.", "▁право"],
-  ["Ogni individuo ha <mask> alla vita, alla libertà ed alla sicurezza della propria persona.", "▁diritto"],
-  ["Een ieder heeft <mask> op onderwijs.", "▁recht"],
-  ["Var och en har <mask> till utbildning.", "▁rätt"],
-];
 
 describe("the shipped preset", () => {
   it("is a built-in preset of its class, with its number of parameters", async () => {
