@@ -72,7 +72,7 @@ export class Normalizer {
   /** Whether words can be normalized one by one: what lies between spaces, each with the space in front, as `normalizeWord` has them. */
   readonly separable: boolean;
   /** What was normalized last, and, if others follow, something else. */
-  output = new Uint8Array(1024);
+  output: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
   readonly #charsmap: Charsmap | undefined;
   readonly #userDefined: Trie;
   readonly #spec: NormalizerSpec;

@@ -1,6 +1,6 @@
 /** A Unigram model as a whole: text to ids, word by word where the model lets it, with the words that came before remembered. */
 
-import { Normalizer } from "./charsmap.ts";
+import type { Normalizer } from "./charsmap.ts";
 import type { SentencePieceModel } from "./sentencepiece_model.ts";
 import { UnigramSegmenter } from "./unigram.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf.ts";
