@@ -6,7 +6,15 @@ import { evaluateShape, formatShape } from "../../codegen/ir/dims.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { RandomStream } from "../../random.ts";
 import type { FeedTensor } from "../backend.ts";
-import { type Device, type DeviceFeeds, type DeviceLoadOptions, type DeviceSession, isOnDevice, type NamedTensor } from "../device.ts";
+import {
+  type Device,
+  type DeviceCopy,
+  type DeviceFeeds,
+  type DeviceLoadOptions,
+  type DeviceSession,
+  isOnDevice,
+  type NamedTensor,
+} from "../device.ts";
 import { type Alone, LoadedGraph } from "./graph.ts";
 import { MaskShader } from "./masks.ts";
 import { WebgpuMemory } from "./memory.ts";
@@ -81,6 +89,23 @@ export class WebgpuDevice implements Device {
   zeros(shape: readonly number[]): WebgpuTensor {
     this.#requireAlive();
     return this.#memory.zeros("float32", shape);
+  }
+
+  /** See {@linkcode Device}. */
+  room(shape: readonly number[]): WebgpuTensor {
+    this.#requireAlive();
+    return this.#memory.empty("float32", shape);
+  }
+
+  /** See {@linkcode Device}. */
+  copy(copies: readonly DeviceCopy[]): void {
+    this.#requireAlive();
+    const encoder = this.#device.createCommandEncoder();
+    for (const { from, to, count } of copies) {
+      const [source, target] = [from.tensor as WebgpuTensor, to.tensor as WebgpuTensor];
+      encoder.copyBufferToBuffer(source.buffer, BYTES.float32 * from.at, target.buffer, BYTES.float32 * to.at, BYTES.float32 * count);
+    }
+    this.#device.queue.submit([encoder.finish()]);
   }
 
   /** See {@linkcode Device}. */
