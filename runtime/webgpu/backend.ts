@@ -64,7 +64,8 @@ async function open(): Promise<Backend> {
     ort,
     device: await requestDevice(found),
     description: describe(found.adapter),
-    alone: found.isPackage ? (job) => alone(() => keptAlive(job)) : alone,
+    alone,
+    awake: found.isPackage ? keptAlive : (job) => job(),
   });
   const memoryRemedy = "Take a smaller batch, shorter sequences or a smaller model.";
   return {

@@ -33,6 +33,8 @@ export interface WebgpuDeviceOptions {
   readonly description: string;
   /** onnxruntime-web refuses two runs at once. */
   readonly alone: Alone;
+  /** Keeps the process alive while something runs. */
+  readonly awake: <T>(job: () => Promise<T>) => Promise<T>;
 }
 
 /** See {@linkcode Device}. */
@@ -41,6 +43,7 @@ export class WebgpuDevice implements Device {
   readonly #ort: OnnxRuntime;
   readonly #device: GPUDevice;
   readonly #alone: Alone;
+  readonly #awake: WebgpuDeviceOptions["awake"];
   readonly #masks: MaskShader;
   readonly #memory: WebgpuMemory;
   /** Resolves once the device is lost. */
@@ -52,11 +55,12 @@ export class WebgpuDevice implements Device {
   #failure: string | null = null;
 
   /** Takes over a GPU device. */
-  constructor({ ort, device, description, alone }: WebgpuDeviceOptions) {
+  constructor({ ort, device, description, alone, awake }: WebgpuDeviceOptions) {
     this.#ort = ort;
     this.#device = device;
     this.description = description;
     this.#alone = alone;
+    this.#awake = awake;
     this.#masks = new MaskShader(device);
     this.#memory = new WebgpuMemory(device, ort.Tensor);
     this.lost = device.lost.then(({ reason, message }) => {
@@ -207,7 +211,7 @@ export class WebgpuDevice implements Device {
   /** Does something during which the device may be lost, and says so if it was. */
   async #guarded<T>(doing: string, body: () => Promise<T>, code: "backend/load" | "backend/run" = "backend/run"): Promise<T> {
     try {
-      return await this.#orLoss(body);
+      return await this.#awake(() => this.#orLoss(body));
     } catch (error) {
       if (error instanceof OnnxHubError) throw error;
       await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);
