@@ -19,7 +19,7 @@ export interface Launch {
 }
 
 /** After how long a silent contestant counts as stuck. */
-const PATIENCE = 600_000; // milliseconds
+const PATIENCE = 1_200_000; // milliseconds
 
 /** How long threads get to fall asleep before another contestant is measured. */
 const SETTLE = 300; // milliseconds

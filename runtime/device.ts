@@ -14,6 +14,13 @@ export interface DeviceTensor {
   dispose(): void;
 }
 
+/** Elements [from.at, from.at + count) of a tensor that are written to another from to.at on. */
+export interface DeviceCopy {
+  readonly from: { readonly tensor: DeviceTensor; readonly at: number };
+  readonly to: { readonly tensor: DeviceTensor; readonly at: number };
+  readonly count: number;
+}
+
 /** A tensor that is to be, and what errors call it. */
 export interface NamedTensor extends TensorType {
   readonly name: string;
@@ -52,6 +59,10 @@ export interface Device {
   readonly lost: Promise<void>;
   /** A float32 tensor of zeros. */
   zeros(shape: readonly number[]): DeviceTensor;
+  /** A float32 tensor of whatever its memory held before, to be written. */
+  room(shape: readonly number[]): DeviceTensor;
+  /** Copies elements of float32 tensors, within the device. */
+  copy(copies: readonly DeviceCopy[]): void;
   /** Copies a tensor into the device's memory. */
   upload(tensor: FeedTensor): DeviceTensor;
   /** Copies tensors out of it, all at once. */

@@ -30,9 +30,7 @@ class DeviceWeights implements WeightHolder {
     return tensor;
   }
 
-  replace(path: string, tensor: DeviceTensor): void {
-    this.#entries.get(path)?.tensor.dispose();
-    this.#entries.set(path, { tensor, version: this.parameters.versionOf(path) });
+  changed(path: string): void {
     this.parameters.setAhead(path, true);
   }
 
@@ -83,7 +81,7 @@ export function weightOn(device: Device, parameters: Parameters, path: string): 
   return holderOf(device, parameters, path).get(path);
 }
 
-/** Takes a tensor over as a weight's newest value; the host has an older one until `parameters.sync()`. */
-export function replaceWeightOn(device: Device, parameters: Parameters, path: string, tensor: DeviceTensor): void {
-  holderOf(device, parameters, path).replace(path, tensor);
+/** Says that the tensor which {@linkcode weightOn} gave was written; the host has an older one until `parameters.sync()`. */
+export function weightChangedOn(device: Device, parameters: Parameters, path: string): void {
+  holderOf(device, parameters, path).changed(path);
 }

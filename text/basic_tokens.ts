@@ -1,13 +1,13 @@
 /** BERT's words and punctuation: what WordPiece cuts further. */
 
-import { LATER_FORMAT, LATER_MARKS, LATER_PUNCTUATION } from "./unicode_8.ts";
+import { FORMER_MARKS, FORMER_PUNCTUATION, LATER_FORMAT, LATER_MARKS, LATER_PUNCTUATION } from "./unicode_8.ts";
 
 const IDEOGRAPHS =
   /[\u4E00-\u9FFF\u3400-\u4DBF\u{20000}-\u{2A6DF}\u{2A700}-\u{2B73F}\u{2B740}-\u{2B81F}\u{2B920}-\u{2CEAF}\uF900-\uFAFF\u{2F800}-\u{2FA1F}]/gu;
 const DROPPED = new RegExp(`(?![\\t\\n\\r${LATER_FORMAT}])[\\0\\ufffd\\p{Cc}\\p{Cf}\\p{Co}]`, "gu");
-const ACCENTS = new RegExp(`(?![${LATER_MARKS}])\\p{Mn}`, "gu");
+const ACCENTS = new RegExp(`(?![${LATER_MARKS}])\\p{Mn}|[${FORMER_MARKS}]`, "gu");
 /** All of ASCII that is no letter, digit, space or control character, and Unicode's punctuation. */
-const PUNCTUATION = `[!-\\/:-@\\[-\`\\{-~]|(?![${LATER_PUNCTUATION}])\\p{P}`;
+const PUNCTUATION = `[!-\\/:-@\\[-\`\\{-~]|(?![${LATER_PUNCTUATION}])\\p{P}|[${FORMER_PUNCTUATION}]`;
 const TOKENS = new RegExp(`${PUNCTUATION}|(?:(?!${PUNCTUATION})[^\\p{White_Space}])+`, "gu");
 
 /** What is done to a text before it is cut into words, by the options of Hugging Face's `BertNormalizer`. */

@@ -113,28 +113,36 @@ export class MaskedLMMaskGenerator {
   #maskRow(row: readonly number[], random: RandomStream, masked: MaskedTokens): void {
     const { vocabularySize, maskTokenId, maskSelectionRate, maskTokenRate, randomTokenRate } = this.#options;
     const selectable: number[] = [];
-    row.forEach((id, position) => {
-      if (!this.#unselectable.has(id)) selectable.push(position);
-    });
+    for (let position = 0; position < row.length; position++) if (!this.#unselectable.has(row[position])) selectable.push(position);
     const count = Math.min(selectionCount(selectable.length, maskSelectionRate), this.#length ?? Infinity);
     // The first `count` steps of a shuffle (Fisher and Yates), then in order.
     for (let i = 0; i < count; i++) {
       const j = i + Math.floor(random.uniform(i) * (selectable.length - i));
-      [selectable[i], selectable[j]] = [selectable[j], selectable[i]];
+      const position = selectable[j];
+      selectable[j] = selectable[i];
+      selectable[i] = position;
     }
-    const positions = selectable.slice(0, count).sort((a, b) => a - b);
-    const tokens = [...row];
     const draws = selectable.length; // the numbers from here on are not the shuffle's
-    positions.forEach((position, i) => {
+    const positions = selectable.slice(0, count).sort((a, b) => a - b);
+    const tokens = row.slice();
+    const ids: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const position = positions[i];
+      ids.push(row[position]);
       const chance = random.uniform(draws + 2 * i);
       if (chance < maskTokenRate) tokens[position] = maskTokenId;
       else if (chance < maskTokenRate + randomTokenRate) tokens[position] = Math.floor(random.uniform(draws + 2 * i + 1) * vocabularySize);
-    });
-    const padding = new Array<number>((this.#length ?? count) - count).fill(0);
+    }
+    const weights = new Array<number>(count).fill(1);
+    for (let length = this.#length ?? count; positions.length < length;) {
+      positions.push(0);
+      ids.push(0);
+      weights.push(0);
+    }
     masked.tokenIds.push(tokens);
-    masked.maskPositions.push([...positions, ...padding]);
-    masked.maskIds.push([...positions.map((position) => row[position]), ...padding]);
-    masked.maskWeights.push([...positions.map(() => 1), ...padding]);
+    masked.maskPositions.push(positions);
+    masked.maskIds.push(ids);
+    masked.maskWeights.push(weights);
   }
 }
 

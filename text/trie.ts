@@ -19,6 +19,9 @@ const MOST_CELLS = 16;
 /** What a key is made of: whole numbers from 0 on, bytes or others. */
 export type Symbols = Uint8Array | Uint16Array;
 
+/** A key, its value, and where the key is not all of the array, how long it is; what is in the array may change when the next key is asked for. */
+export type Key = readonly [key: Symbols, value: number, length?: number];
+
 /**
  * Says which keys a text starts with. A double array (Aoe, 1989): a node is where its cell is in `cells`, 0 the root; the child for a symbol, if there
  * is one, has the cell `cells[node + 1] + 4 * symbol`, which names its parent first.
@@ -37,7 +40,7 @@ export class Trie {
    *
    * Throws "text/vocabulary" for keys that would take much more memory than their number lets expect.
    */
-  constructor(keys: Iterable<readonly [key: Symbols, value: number]>, options: { scores?: Float32Array; width?: number } = {}) {
+  constructor(keys: Iterable<Key>, options: { scores?: Float32Array; width?: number } = {}) {
     const tree = new Tree(keys);
     this.empty = tree.size === 1;
     this.cells = place(tree, options.width ?? 256);
@@ -85,10 +88,10 @@ class Tree {
   /** By hash of parent and symbol: a node, or 0. */
   #table = new Int32Array(4096);
 
-  constructor(keys: Iterable<readonly [key: Symbols, value: number]>) {
-    for (const [key, value] of keys) {
+  constructor(keys: Iterable<Key>) {
+    for (const [key, value, length = key.length] of keys) {
       let node = ROOT;
-      for (let i = 0; i < key.length; i++) node = this.#child(node, key[i]);
+      for (let i = 0; i < length; i++) node = this.#child(node, key[i]);
       if (node !== ROOT) this.value[node] = value;
     }
   }

@@ -1,6 +1,7 @@
-/** What Unicode 9 to 17 added to three categories, as parts of a regular expression's class. */
+/** What Unicode 9 to 17 added to three categories and took from two, as parts of a regular expression's class. */
 
-// Hugging Face's tokenizers classify characters by the tables of Unicode 8, a JavaScript engine by newer ones: a tokenizer that gives the same ids leaves these out.
+// Hugging Face's tokenizers classify characters by the tables of Unicode 8, a JavaScript engine by newer ones: a tokenizer that gives the same ids
+// leaves out what came later and keeps what left.
 // From Unicode's DerivedAge.txt and UnicodeData.txt.
 
 /** Punctuation (P). */
@@ -13,9 +14,13 @@ export const LATER_PUNCTUATION: string = [
   String.raw`\u{1E95E}-\u{1E95F}`,
 ].join("");
 
+/** Punctuation until then. */
+export const FORMER_PUNCTUATION: string = String.raw`\u166D\u{111C9}`;
+
 /** Nonspacing marks (Mn). */
 export const LATER_MARKS: string = [
   String.raw`\u07FD\u0897-\u089F\u08CA-\u08E1\u09FE\u0AFA-\u0AFF\u0B55\u0C04\u0C3C\u0D00\u0D3B-\u0D3C\u0D81\u0EBA\u0ECE\u180F`,
+  String.raw`\u1885-\u1886\uA9BD\u{111C9}`, // letters, a spacing mark and punctuation until then
   String.raw`\u1ABF-\u1ADD\u1AE0-\u1AEB\u1DF6-\u1DFB\uA82C\uA8C5\uA8FF\u{10D24}-\u{10D27}\u{10D69}-\u{10D6D}\u{10EAB}-\u{10EAC}`,
   String.raw`\u{10EFA}-\u{10EFF}\u{10F46}-\u{10F50}\u{10F82}-\u{10F85}\u{11070}\u{11073}-\u{11074}\u{110C2}\u{111CF}\u{1123E}`,
   String.raw`\u{11241}\u{1133B}\u{113BB}-\u{113C0}\u{113CE}\u{113D0}\u{113D2}\u{113E1}-\u{113E2}\u{11438}-\u{1143F}`,
@@ -30,6 +35,9 @@ export const LATER_MARKS: string = [
   String.raw`\u{1E130}-\u{1E136}\u{1E2AE}\u{1E2EC}-\u{1E2EF}\u{1E4EC}-\u{1E4EF}\u{1E5EE}-\u{1E5EF}\u{1E6E3}\u{1E6E6}`,
   String.raw`\u{1E6EE}-\u{1E6EF}\u{1E6F5}\u{1E944}-\u{1E94A}`,
 ].join("");
+
+/** Nonspacing marks until then. */
+export const FORMER_MARKS: string = String.raw`\u1734\u{1171E}`;
 
 /** Format characters (Cf). */
 export const LATER_FORMAT: string = [

@@ -1,5 +1,6 @@
 /** Unigram segmentation: the most probable way to cut a text into pieces, with SentencePiece's arithmetic and ties. */
 
+import { Alphabet } from "./alphabet.ts";
 import type { SentencePiece, SentencePieceModel } from "./sentencepiece_model.ts";
 import { Trie } from "./trie.ts";
 
@@ -17,7 +18,7 @@ const PRECISION = 2 ** -23;
 export class UnigramSegmenter {
   /** By id: what a piece adds to a path's score. */
   readonly scores: Float32Array;
-  /** The pieces of the last segmentation, last to first: their ids, and where they begin in the text. */
+  /** The pieces of the last segmentation: their ids, and where they begin in the text. */
   ids = new Int32Array(1024);
   starts = new Int32Array(1024);
   /** The last segmentation would have been the same behind any other text whose score is below this, its sign aside. */
@@ -40,15 +41,11 @@ export class UnigramSegmenter {
     this.#unknownId = unknownId;
     this.scores = pathScores(pieces, unknownId);
     this.#steepest = this.scores.reduce((most, score) => Math.max(most, Math.abs(score)), 0);
-    const usable = pieces.flatMap(({ piece, type }, id) => type === "normal" || type === "user_defined" ? [[piece, id] as const] : []);
-    const { symbolOf, width } = numbered(usable.map(([piece]) => piece));
-    this.#symbolOf = symbolOf;
-    const keys = usable.map(([piece, id]) => {
-      const key = new Uint16Array(piece.length);
-      for (let i = 0; i < key.length; i++) key[i] = symbolOf[piece.charCodeAt(i)];
-      return [key, id] as const;
-    });
-    this.#trie = new Trie(keys, { scores: this.scores, width });
+    const ids = Array.from(pieces.keys()).filter((id) => isCut(pieces[id]));
+    const texts = ids.map((id) => pieces[id].piece);
+    const alphabet = new Alphabet(texts);
+    this.#symbolOf = alphabet.symbolOf;
+    this.#trie = new Trie(alphabet.keys(texts, (i) => ids[i]), { scores: this.scores, width: alphabet.size });
   }
 
   /**
@@ -117,6 +114,14 @@ export class UnigramSegmenter {
       end = startsAt[end];
       starts[count++] = end;
     }
+    for (let i = 0, j = count - 1; i < j; i++, j--) {
+      const id = ids[i];
+      ids[i] = ids[j];
+      ids[j] = id;
+      const start = starts[i];
+      starts[i] = starts[j];
+      starts[j] = start;
+    }
     this.limit = this.#limitOf(margin, characters, before, best[size]);
     return count;
   }
@@ -143,25 +148,23 @@ export class UnigramSegmenter {
   }
 }
 
+/** Whether a text is cut into such pieces. */
+export const isCut = ({ type }: SentencePiece): boolean => type === "normal" || type === "user_defined";
+
 /** By id: a piece's own score, that of a user-defined one, so good that it wins, or of the unknown one. */
 function pathScores(pieces: readonly SentencePiece[], unknownId: number): Float32Array {
-  const normal = pieces.filter(({ type }) => type === "normal");
-  const smallest = normal.reduce((least, { score }) => Math.min(least, score), 3.4028234663852886e38);
-  const largest = Math.fround(normal.reduce((most, { score }) => Math.max(most, score), FLOAT32_MIN));
+  let smallest = 3.4028234663852886e38;
+  let largest = FLOAT32_MIN;
+  for (const { score, type } of pieces) {
+    if (type !== "normal") continue;
+    smallest = Math.min(smallest, score);
+    largest = Math.max(largest, score);
+  }
+  largest = Math.fround(largest);
   const scores = Float32Array.from(
     pieces,
     ({ piece, score, type }) => type === "user_defined" ? Math.fround(new TextEncoder().encode(piece).length * largest) - 0.1 : score,
   );
   scores[unknownId] = Math.fround(smallest) - UNKNOWN_PENALTY;
   return scores;
-}
-
-/** Numbers for UTF-16 units, the smaller the more texts have them, so that a trie is dense; all that none has get one number. */
-function numbered(texts: readonly string[]): { symbolOf: Uint16Array; width: number } {
-  const counts = new Int32Array(2 ** 16);
-  for (const text of texts) for (let i = 0; i < text.length; i++) counts[text.charCodeAt(i)]++;
-  const units = Array.from(counts.keys()).filter((unit) => counts[unit] > 0).sort((a, b) => counts[b] - counts[a]);
-  const symbolOf = new Uint16Array(2 ** 16).fill(units.length);
-  units.forEach((unit, symbol) => symbolOf[unit] = symbol);
-  return { symbolOf, width: units.length + 1 };
 }

@@ -2,15 +2,13 @@
 
 import type { Normalizer } from "./charsmap.ts";
 import type { SentencePieceModel } from "./sentencepiece_model.ts";
-import { UnigramSegmenter } from "./unigram.ts";
+import { isCut, UnigramSegmenter } from "./unigram.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf.ts";
-import { WordBuffer, WordCache } from "./word_cache.ts";
+import { LONGEST_WORD, WordCache, WordReader } from "./word_cache.ts";
 
 /** "▁", which stands in front of every word. */
 const SPACE_SYMBOL = 0x2581;
 
-/** A longer word, in UTF-16 units, is not remembered: it will hardly come again. */
-const LONGEST_WORD = 48;
 /** A word's segmentation is remembered if it is the same wherever in a text of this score. */
 const LEAST_LIMIT = 2 ** 10;
 
@@ -22,8 +20,7 @@ export class UnigramEncoder {
   readonly #byteIds: Int32Array | undefined;
   /** Undefined where the words of a text are not to be told apart. */
   readonly #cache: WordCache | undefined;
-  /** A word with a space in front. */
-  #word = new WordBuffer(256);
+  readonly #word = new WordReader(SPACE_SYMBOL);
   #normalized = new Uint16Array(256);
   #bytes = new Uint8Array(1024);
   /** The text's ids so far, the first `#count`. */
@@ -40,7 +37,7 @@ export class UnigramEncoder {
     this.#unknownId = model.unknownId;
     this.#byteIds = byteIds;
     // No piece may go over the space in front of a word.
-    const apart = !model.pieces.some(({ piece, type }) => (type === "normal" || type === "user_defined") && /[^▁]▁/.test(piece));
+    const apart = !model.pieces.some((one) => one.piece.lastIndexOf("▁") > 0 && /[^▁]▁/.test(one.piece) && isCut(one));
     this.#cache = normalizer.separable && apart ? new WordCache() : undefined;
   }
 
@@ -62,51 +59,39 @@ export class UnigramEncoder {
 
   /** Adds the ids of the words between a text's spaces; false where one of them depends on its neighbours. */
   #encodeWords(text: string, cache: WordCache): boolean {
-    if (this.#word.units.length <= text.length + 1) this.#word = new WordBuffer(2 * text.length + 2);
-    const { units } = this.#word;
-    units[0] = SPACE_SYMBOL;
-    let size = 1;
-    let hash = 0;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      if (unit !== 0x20) {
-        units[size++] = unit;
-        hash = Math.imul(hash ^ unit, 0x9e3779b1);
-        hash ^= hash >>> 15;
-        continue;
-      }
-      if (size > 1 && !this.#encodeWord(size, hash, cache)) return false;
-      size = 1;
-      hash = 0;
+    const word = this.#word;
+    for (let at = 0; at < text.length; at++) {
+      at = word.read(text, at);
+      if (word.end > word.start && !this.#encodeWord(cache)) return false;
     }
-    return size === 1 || this.#encodeWord(size, hash, cache);
+    return true;
   }
 
-  #encodeWord(size: number, hash: number, cache: WordCache): boolean {
-    const { units } = this.#word;
-    const found = size > LONGEST_WORD ? -1 : cache.find(this.#word, size, hash, Math.abs(this.#score));
+  #encodeWord(cache: WordCache): boolean {
+    const { units, end } = this.#word;
+    const found = end > LONGEST_WORD ? -1 : cache.find(this.#word, Math.abs(this.#score));
     if (found > 0) {
       this.#addKept(cache.records, found);
       return true;
     }
     let count: number;
-    if (this.#isNormalized(size)) count = this.#segment(units, size);
+    if (this.#isNormalized()) count = this.#segment(units, end);
     else {
-      if (this.#bytes.length < 3 * size) this.#bytes = new Uint8Array(4 * size);
-      const length = this.#normalizer.normalizeWord(this.#bytes, encodeUtf8(units, 1, size, this.#bytes));
+      if (this.#bytes.length < 3 * end) this.#bytes = new Uint8Array(4 * end);
+      const length = this.#normalizer.normalizeWord(this.#bytes, encodeUtf8(units, 1, end, this.#bytes));
       if (length < 0) return false;
       count = this.#segmentNormalized(length);
     }
-    const { ids: reversed, limit } = this.#segmenter;
-    if (found === 0 && count >= 0 && limit > LEAST_LIMIT) cache.add(this.#word, size, hash, 0.999 * limit, reversed, count);
+    const { ids, limit } = this.#segmenter;
+    if (found === 0 && count >= 0 && limit > LEAST_LIMIT) cache.add(this.#word, 0.999 * limit, ids, count);
     return true;
   }
 
   /** Whether a word is normalized as it stands. */
-  #isNormalized(size: number): boolean {
-    const { units } = this.#word;
+  #isNormalized(): boolean {
+    const { units, end } = this.#word;
     const normalizer = this.#normalizer;
-    for (let i = 1; i < size; i++) if (!normalizer.keeps(units[i], i + 1 < size ? units[i + 1] : 0x20)) return false;
+    for (let i = 1; i < end; i++) if (!normalizer.keeps(units[i], i + 1 < end ? units[i + 1] : 0x20)) return false;
     return true;
   }
 
@@ -139,18 +124,18 @@ export class UnigramEncoder {
   /** Adds the ids of normalized text, the first `size` units; gives the number of pieces, or -1 where bytes stand for some. */
   #segment(text: Uint16Array, size: number): number {
     const count = this.#segmenter.segment(text, size, this.#score);
-    const { ids: reversed, starts, scores } = this.#segmenter;
+    const { ids, starts, scores } = this.#segmenter;
     const unknownId = this.#unknownId;
     let known = true;
     let score = this.#score;
     let afterUnknown = this.#afterUnknown;
-    for (let i = count - 1; i >= 0; i--) {
-      const id = reversed[i];
+    for (let i = 0; i < count; i++) {
+      const id = ids[i];
       score = Math.fround(score + scores[id]);
       if (id !== unknownId) this.#ids[this.#count++] = id;
       else if (this.#byteIds !== undefined) {
         known = false;
-        this.#pushBytes(text, starts[i], i > 0 ? starts[i - 1] : size, this.#byteIds);
+        this.#pushBytes(text, starts[i], i + 1 < count ? starts[i + 1] : size, this.#byteIds);
         // A run of unknown pieces is one.
       } else if (!afterUnknown) this.#ids[this.#count++] = id;
       afterUnknown = id === unknownId;

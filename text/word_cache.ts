@@ -1,4 +1,4 @@
-/** Ids of words that came before: a hash table of bounded size, in a few arrays. */
+/** Words of texts, and the ids of those that came before: a hash table of bounded size, in a few arrays. */
 
 /** What a record begins with; its number of ids, its ids and the word follow. */
 const LIMIT = 0;
@@ -6,6 +6,8 @@ const LENGTH = 1;
 const COUNT = 2;
 const IDS = 3;
 
+/** A longer word, in UTF-16 units, will hardly come again. */
+export const LONGEST_WORD = 48;
 const FEWEST_WORDS = 2 ** 9;
 const MOST_WORDS = 2 ** 15;
 /** Of all records together, as 32-bit words. */
@@ -13,17 +15,46 @@ const LARGEST = 2 ** 19;
 /** How many slots are looked at for a word, whatever their hashes. */
 const PROBES = 16;
 
-/** Text that holds one word, its units also as 32-bit words: two units each. */
-export class WordBuffer {
-  /** UTF-16. */
-  units: Uint16Array;
-  /** The same memory. */
-  pairs: Int32Array;
+/** Reads words out of a text: what lies between spaces. */
+export class WordReader {
+  /** The word, from `start` to `end`, in UTF-16. */
+  units = new Uint16Array(256);
+  /** The same memory as 32-bit words, two units each. */
+  pairs = new Int32Array(this.units.buffer);
+  /** 0, or 1 where a unit stands in front of each word. */
+  readonly start: number;
+  end = 0;
+  /** Of the word. */
+  hash = 0;
+  readonly #before: number | undefined;
 
-  /** A buffer with room for `length` units. */
-  constructor(length: number) {
-    this.units = new Uint16Array(length + length % 2);
-    this.pairs = new Int32Array(this.units.buffer);
+  /** A reader; `before` is a unit that is put in front of every word. */
+  constructor(before?: number) {
+    this.#before = before;
+    this.start = before === undefined ? 0 : 1;
+  }
+
+  /** Reads the word at a place in a text, perhaps an empty one, and says where the space behind it is. */
+  read(text: string, from: number): number {
+    if (this.units.length < text.length - from + 2) {
+      this.units = new Uint16Array(2 * (text.length - from + 2));
+      this.pairs = new Int32Array(this.units.buffer);
+    }
+    const { units } = this;
+    if (this.#before !== undefined) units[0] = this.#before;
+    let end = this.start;
+    let hash = 0;
+    let at = from;
+    for (; at < text.length; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit === 0x20) break;
+      units[end++] = unit;
+      hash = Math.imul(hash ^ unit, 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    this.end = end;
+    this.hash = hash;
+    return at;
   }
 }
 
@@ -45,10 +76,10 @@ export class WordCache {
   }
 
   /**
-   * Looks for a word, the first `length` units of a buffer. In `records`, from what is given back on, are its number of ids and the ids. 0 where the word is
-   * not kept, -1 where it is with a limit that is not above `limit`.
+   * Looks for the word that a reader has. In `records`, from what is given back on, are its number of ids and the ids. 0 where the word is not kept, -1
+   * where it is with a limit that is not above `limit`.
    */
-  find({ units, pairs }: WordBuffer, length: number, hash: number, limit: number): number {
+  find({ units, pairs, end: length, hash }: WordReader, limit: number): number {
     if (length % 2 === 1) units[length] = 0;
     const slots = this.#slots;
     const records = this.#records;
@@ -65,8 +96,8 @@ export class WordCache {
     return 0;
   }
 
-  /** Keeps a word that `find` gave 0 for, with the first `count` of its ids, which are in reverse. */
-  add({ units, pairs }: WordBuffer, length: number, hash: number, limit: number, reversed: Int32Array, count: number): void {
+  /** Keeps the reader's word, which `find` gave 0 for, with the first `count` of `ids`. */
+  add({ units, pairs, end: length, hash }: WordReader, limit: number, ids: Int32Array | readonly number[], count: number): void {
     if (length % 2 === 1) units[length] = 0;
     const size = IDS + count + (length + 1 >> 1);
     this.#makeRoom(size);
@@ -77,7 +108,7 @@ export class WordCache {
     this.#limits[record + LIMIT] = limit;
     records[record + LENGTH] = length;
     records[record + COUNT] = count;
-    for (let i = 0; i < count; i++) records[record + IDS + i] = reversed[count - 1 - i];
+    for (let i = 0; i < count; i++) records[record + IDS + i] = ids[i];
     for (let i = 0; 2 * i < length; i++) records[record + IDS + count + i] = pairs[i];
     this.#slots[slot] = hash;
     this.#slots[slot + 1] = record;

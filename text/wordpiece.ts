@@ -1,11 +1,14 @@
 /** BERT's WordPiece tokenizer. */
 
 import { OnnxHubError } from "../errors.ts";
+import { Alphabet } from "./alphabet.ts";
 import { overIds, overTexts } from "./arguments.ts";
 import { basicTokens, type WordNormalization } from "./basic_tokens.ts";
+import { CharacterForms, FORM } from "./character_forms.ts";
 import { Trie } from "./trie.ts";
 import type { TextTokenizer, TokenIds } from "./tokenizer.ts";
 import { type SpecialTokens, Vocabulary } from "./vocabulary.ts";
+import { LONGEST_WORD as LONGEST_KEPT, WordCache, WordReader } from "./word_cache.ts";
 
 /** How a {@linkcode WordPieceTokenizer} is made. */
 export interface WordPieceTokenizerOptions {
@@ -62,6 +65,11 @@ export class WordPieceTokenizer implements TextTokenizer {
   /** Tokens that begin a word, and those that continue one, without their mark. */
   readonly #first: Trie;
   readonly #rest: Trie;
+  readonly #alphabet: Alphabet;
+  readonly #forms: CharacterForms;
+  #symbols = new Uint16Array(256);
+  readonly #word = new WordReader();
+  readonly #kept = new WordCache();
 
   /** Makes the tokenizer. */
   constructor(options: WordPieceTokenizerOptions) {
@@ -74,11 +82,15 @@ export class WordPieceTokenizer implements TextTokenizer {
     const { stripAccents = lowercase, cleanText = true, splitIdeographs = true } = options;
     this.normalization = { lowercase, stripAccents, cleanText, splitIdeographs };
     this.#asset = asset;
-    const keys = tokens.map((token, id) => [token, id] as const).reverse(); // so that of two equal tokens the first stays
-    this.#first = new Trie(keys.map(([token, id]) => [encoder.encode(token), id]));
-    this.#rest = new Trie(
-      keys.filter(([token]) => token.startsWith(CONTINUATION)).map(([token, id]) => [encoder.encode(token.slice(2)), id]),
-    );
+    this.#forms = new CharacterForms(this.normalization);
+    this.#alphabet = new Alphabet(tokens);
+    // From the last on, so that of two equal tokens the first stays.
+    const last = tokens.length - 1;
+    const reversed = tokens.toReversed();
+    const rest = reversed.map((token) => token.slice(CONTINUATION.length));
+    const { size: width } = this.#alphabet;
+    this.#first = new Trie(this.#alphabet.keys(reversed, (i) => last - i), { width });
+    this.#rest = new Trie(this.#alphabet.keys(rest, (i) => reversed[i].startsWith(CONTINUATION) ? last - i : undefined), { width });
     const ids = this.#vocabulary.special(specialTokens);
     this.vocabularySize = tokens.length;
     this.startTokenId = ids.start;
@@ -95,27 +107,77 @@ export class WordPieceTokenizer implements TextTokenizer {
     return overTexts<number[]>(texts, (list) =>
       list.map((text) => {
         const ids: number[] = [];
-        for (const word of basicTokens(text, this.normalization)) this.#cut(word, ids);
+        for (let at = 0; at < text.length; at++) {
+          const start = at;
+          at = this.#word.read(text, start);
+          this.#addIds(text, start, at, ids);
+        }
         return ids;
       }));
   }
 
-  /** Adds a word's ids. */
-  #cut(word: string, ids: number[]): void {
-    const before = ids.length;
-    const bytes = encoder.encode(word);
-    if (word.length > LONGEST_WORD && [...word].length > LONGEST_WORD) {
+  /** Adds the ids of what lies between two spaces, where nothing depends on what is beyond them. */
+  #addIds(text: string, start: number, end: number, ids: number[]): void {
+    const found = end - start > LONGEST_KEPT ? -1 : this.#kept.find(this.#word, 0);
+    if (found > 0) {
+      const { records } = this.#kept;
+      for (let i = found + 1, last = found + records[found]; i <= last; i++) ids.push(records[i]);
+      return;
+    }
+    const own: number[] = [];
+    if (!this.#cutCharacters(own)) {
+      own.length = 0;
+      for (const word of basicTokens(text.slice(start, end), this.normalization)) {
+        this.#cut(this.#alphabet.key(word), word.length, word.length > LONGEST_WORD ? [...word].length : word.length, own);
+      }
+    }
+    if (found === 0) this.#kept.add(this.#word, Infinity, own, own.length);
+    for (const id of own) ids.push(id);
+  }
+
+  /** Adds the ids of the reader's word by what its characters become, each by itself; false where that takes more. */
+  #cutCharacters(ids: number[]): boolean {
+    const { units, end } = this.#word;
+    const forms = this.#forms;
+    const { symbolOf } = this.#alphabet;
+    if (this.#symbols.length < end) this.#symbols = new Uint16Array(2 * end);
+    const symbols = this.#symbols;
+    let size = 0;
+    for (let i = 0; i < end; i++) {
+      const form = forms.of(units[i]);
+      if (form === FORM.other) return false;
+      if (form === FORM.dropped) continue;
+      if (form === FORM.alone && size > 0) {
+        this.#cut(symbols, size, size, ids);
+        size = 0;
+      }
+      symbols[size++] = symbolOf[forms.units[units[i]]];
+      if (form === FORM.joined) continue;
+      this.#cut(symbols, size, size, ids);
+      size = 0;
+    }
+    if (size > 0) this.#cut(symbols, size, size, ids);
+    return true;
+  }
+
+  /** Adds the ids of a word, the first `size` symbols. */
+  #cut(symbols: Uint16Array, size: number, characters: number, ids: number[]): void {
+    if (characters > LONGEST_WORD) {
       ids.push(this.unknownTokenId);
       return;
     }
-    for (let at = 0; at < bytes.length;) {
+    const before = ids.length;
+    for (let at = 0; at < size;) {
       const trie = at === 0 ? this.#first : this.#rest;
       let found = -1;
       let next = at;
-      for (let end = at, node = 0; end < bytes.length;) {
-        node = trie.next(node, bytes[end++]);
+      for (let end = at, node = 0; end < size;) {
+        node = trie.next(node, symbols[end++]);
         if (node < 0) break;
-        if (trie.value(node) >= 0) [found, next] = [trie.value(node), end];
+        const value = trie.value(node);
+        if (value < 0) continue;
+        found = value;
+        next = end;
       }
       if (found < 0) {
         ids.length = before;

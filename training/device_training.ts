@@ -4,7 +4,7 @@ import type { Compiled } from "../codegen/compile.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Device, DeviceTensor } from "../runtime/device.ts";
 import { DeviceRunner } from "../runtime/device_runner.ts";
-import { replaceWeightOn, weightOn } from "../runtime/device_weights.ts";
+import { weightChangedOn, weightOn } from "../runtime/device_weights.ts";
 import { DeviceOptimizer } from "../runtime/optimizer/device_optimizer.ts";
 import { cachedCompile } from "../runtime/program_cache.ts";
 import type { Batch, BatchResult } from "./engine.ts";
@@ -33,7 +33,7 @@ export class DeviceTraining implements TrainingRun {
       weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
       device: () => this.#device(),
       weight: (device, path) => weightOn(device, parameters, path),
-      replace: (device, path, tensor) => replaceWeightOn(device, parameters, path, tensor),
+      changed: (device, path) => weightChangedOn(device, parameters, path),
     });
   }
 

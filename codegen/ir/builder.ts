@@ -148,7 +148,6 @@ export class GraphBuilder {
   reshape = (x: Value, shape: Shape): Value => sameShape(x.shape, shape) ? x : this.op("Reshape", [x], { shape })[0];
   transpose = (x: Value, perm: readonly number[]): Value => perm.every((p, i) => p === i) ? x : this.op("Transpose", [x], { perm })[0];
   expand = (x: Value, shape: Shape): Value => sameShape(x.shape, shape) ? x : this.op("Expand", [x], { shape })[0];
-  split = (x: Value, axis: number, sizes: readonly number[]): Value[] => this.op("Split", [x], { axis, sizes });
   concat = (xs: readonly Value[], axis: number): Value => this.op("Concat", xs, { axis })[0];
   slice = (x: Value, axis: number, start: number, end: number | null): Value => this.op("Slice", [x], { axis, start, end })[0];
   squeeze = (x: Value, axes: readonly number[]): Value => this.op("Squeeze", [x], { axes })[0];

@@ -74,8 +74,6 @@ export interface OpAttributes {
   // Broadcast to `shape`.
   Expand: { readonly shape: Shape };
   Concat: { readonly axis: number };
-  // Pieces of these sizes, one after the other along one axis (what Concat puts together).
-  Split: { readonly axis: number; readonly sizes: readonly number[] };
   // [start, end) along one axis; negative ends count from the back; end null = to the end. Along a symbolic dim both from one side.
   Slice: { readonly axis: number; readonly start: number; readonly end: number | null };
   // Zeros put before and after along one axis (the gradient of Slice).

@@ -74,7 +74,13 @@ function emitForWebgpu(
   } else emitter.node("MatMul", names, {}, outputs);
 }
 
-/** A [..., K] times B [K, N]: the sum of products of pieces of K, whose length is a multiple of four, as shaders read, and of what is left over. */
+/** The most elements of B that are copied at a time where pieces of it are needed: larger buffers take a driver long to make. */
+const COPIED = 2 ** 25;
+
+/**
+ * A [..., K] times B [K, N]: the sum of products of pieces of K, whose length is a multiple of four, as shaders read, and of what is left over. Unless
+ * K is cut without a rest, B's rows are copied block by block.
+ */
 function emitInParts(
   emitter: OnnxEmitter,
   [a, b]: readonly string[],
@@ -83,24 +89,28 @@ function emitInParts(
   y: Value,
   outputs: readonly string[],
 ): void {
-  const length = Math.floor(inner / (4 * PARTS)) * 4;
-  const whole = length * PARTS;
+  const unit = 4 * PARTS;
+  const whole = inner - inner % unit;
+  const longest = typeof columns === "number" ? Math.max(unit, Math.floor(COPIED / columns / unit) * unit) : whole;
   const list = (...numbers: number[]) => emitter.constant("int64", [numbers.length], numbers);
   const piece = (name: string, axis: number, from: number, to: number) =>
     from === 0 && to === inner ? name : emitter.node("Slice", [name, list(from), list(to), list(axis)])[0];
   const width = typeof columns === "number" ? list(columns) : emitter.shape([columns]);
-  const shaped = (name: string, ...parts: string[]) =>
-    emitter.node("Reshape", [name, emitter.node("Concat", parts, { axis: int(0) })[0]])[0];
   const [rows] = emitter.node("Reshape", [a, list(-1, inner)]); // [M, K]
-  const [pieces] = emitter.node("Reshape", [piece(rows, 1, 0, whole), list(-1, PARTS, length)]);
-  const [left] = emitter.node("Transpose", [pieces], { perm: ints([1, 0, 2]) }); // [PARTS, M, length]
-  const right = shaped(piece(b, 0, 0, whole), list(PARTS, length), width); // [PARTS, length, N]
-  const [products] = emitter.node("MatMul", [left, right]);
-  let [sum] = emitter.node("ReduceSum", [products, list(0)], { keepdims: int(0) }); // [M, N]
-  if (whole < inner) {
-    const [rest] = emitter.node("MatMul", [piece(rows, 1, whole, inner), piece(b, 0, whole, inner)]);
-    [sum] = emitter.node("Add", [sum, rest]);
+  const terms: string[] = [];
+  for (let from = 0; from < whole;) {
+    const to = whole === inner ? whole : Math.min(from + longest, whole);
+    const length = (to - from) / PARTS;
+    const [pieces] = emitter.node("Reshape", [piece(rows, 1, from, to), list(-1, PARTS, length)]);
+    const [left] = emitter.node("Transpose", [pieces], { perm: ints([1, 0, 2]) }); // [PARTS, M, length]
+    const [shape] = emitter.node("Concat", [list(PARTS, length), width], { axis: int(0) });
+    const [right] = emitter.node("Reshape", [piece(b, 0, from, to), shape]); // [PARTS, length, N]
+    const [products] = emitter.node("MatMul", [left, right]);
+    terms.push(emitter.node("ReduceSum", [products, list(0)], { keepdims: int(0) })[0]); // [M, N]
+    from = to;
   }
+  if (whole < inner) terms.push(emitter.node("MatMul", [piece(rows, 1, whole, inner), piece(b, 0, whole, inner)])[0]);
+  const sum = terms.reduce((x, y) => emitter.node("Add", [x, y])[0]);
   emitter.node("Reshape", [sum, emitter.shape(y.shape)], {}, outputs);
 }
 

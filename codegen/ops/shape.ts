@@ -113,50 +113,6 @@ const concat: OpRule<"Concat"> = {
   },
 };
 
-/** The most pieces at once on WebGPU, where every shader has at least eight buffers: one to read and these to write. */
-const WEBGPU_PIECES = 7;
-
-/** Cuts a tensor up; on WebGPU into few large pieces first, where there are many. */
-function emitSplit(emitter: OnnxEmitter, name: string, axis: number, sizes: readonly number[], outputs: readonly string[]): void {
-  if (sizes.length === 1) return void emitter.node("Identity", [name], {}, outputs);
-  if (emitter.provider !== "webgpu" || sizes.length <= WEBGPU_PIECES) {
-    return void emitter.node("Split", [name, vector(emitter, ...sizes)], { axis: int(axis) }, outputs);
-  }
-  const each = Math.ceil(sizes.length / WEBGPU_PIECES);
-  const parts = Array.from({ length: Math.ceil(sizes.length / each) }, (_, i) => ({
-    sizes: sizes.slice(i * each, (i + 1) * each),
-    outputs: outputs.slice(i * each, (i + 1) * each),
-  }));
-  const names = parts.map((part) => part.outputs.length === 1 ? part.outputs[0] : emitter.fresh("split_part"));
-  emitSplit(emitter, name, axis, parts.map((part) => part.sizes.reduce((sum, size) => sum + size, 0)), names);
-  parts.forEach((part, i) => {
-    if (part.outputs.length > 1) emitSplit(emitter, names[i], axis, part.sizes, part.outputs);
-  });
-}
-
-const split: OpRule<"Split"> = {
-  infer(inputs, { axis: anyAxis, sizes }) {
-    requireInputs("Split", inputs, 1);
-    const [{ dtype, shape }] = inputs;
-    const axis = requireAxis("Split", anyAxis, shape.length);
-    if (sizes.some((size) => !Number.isInteger(size) || size < 1) || sizes.reduce((sum, size) => sum + size, 0) !== shape[axis]) {
-      shapeError("Split", `sizes of 1 or more that add up to axis ${axis} of ${formatShape(shape)}`, `[${sizes.join(", ")}]`);
-    }
-    return sizes.map((size) => ({ dtype, shape: shape.with(axis, size) }));
-  },
-  emit(emitter, { inputs: [x], attributes: { axis, sizes } }, outputs) {
-    emitSplit(emitter, emitter.name(x), axis, sizes, outputs);
-  },
-  gradient: (g, { outputs, attributes: { axis } }, dys) => [
-    () => g.concat(outputs.map(({ dtype, shape }, i) => dys[i] ?? g.expand(g.constant(0, [], dtype), shape)), axis),
-  ],
-  evaluate([x], { axis: anyAxis }, outputs) {
-    const axis = requireAxis("Split", anyAxis, x.shape.length);
-    const { starts } = segments(outputs.map(({ shape }) => shape), axis);
-    return outputs.map(({ shape }, i) => tensorOf(shape, (index) => at(x, index.with(axis, starts[i] + index[axis]))));
-  },
-};
-
 /** The bounds that a slice of an axis has, counted from the front; null where the axis' length isn't known. */
 function sliceBounds(dim: number, start: number, end: number | null): [number, number] {
   const place = (position: number) => Math.min(Math.max(position < 0 ? position + dim : position, 0), dim);
@@ -279,7 +235,6 @@ export const movements = {
   Transpose: transpose,
   Expand: expand,
   Concat: concat,
-  Split: split,
   Slice: slice,
   Pad: pad,
   Squeeze: squeeze,

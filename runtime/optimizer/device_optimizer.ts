@@ -8,7 +8,7 @@ import {
   groupWeights,
   type WeightGroup,
 } from "../../codegen/optimizers/groups.ts";
-import { NEXT, scalarGraph, scalarsOf, slotsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
+import { NEXT, scalarGraph, scalarsOf, slotsOf, type StepSettings, type StepWeight } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { Device, DeviceTensor } from "../device.ts";
 import type { Optimizer } from "./config.ts";
@@ -27,10 +27,12 @@ export interface DeviceOptimizerOptions {
   readonly weights: readonly TrainedWeight[];
   /** Opens the device when it is first needed. */
   readonly device: () => Promise<Device>;
-  /** A weight on the device. */
+  /** A weight on the device, which updates write to. */
   readonly weight: (device: Device, path: string) => DeviceTensor;
-  /** Takes over what replaces a weight. */
-  readonly replace: (device: Device, path: string, tensor: DeviceTensor) => void;
+  /** The most elements that one graph updates at a time, of weights that are updated element by element; default 2^24. */
+  readonly lineLength?: number;
+  /** Is told of weights that were written. */
+  readonly changed: (device: Device, path: string) => void;
 }
 
 /** A group with what it runs. */
@@ -41,7 +43,11 @@ interface Group extends WeightGroup {
 type Gradients = ReadonlyMap<string, DeviceTensor>;
 type Scalars = Readonly<Record<string, number>>;
 
-const NO_GRADIENTS: Gradients = new Map();
+/** What a graph of a group may read beside weights and slots. */
+interface GroupFeeds {
+  readonly gradients?: Gradients;
+  readonly clipScale?: DeviceTensor | null;
+}
 
 /**
  * Applies an optimizer's updates on a device. The order of a step is Keras': unscale, accumulate, clip, decay, update, average, count. Scalars are
@@ -50,6 +56,8 @@ const NO_GRADIENTS: Gradients = new Map();
 export class DeviceOptimizer {
   readonly #options: DeviceOptimizerOptions;
   readonly #settings: StepSettings;
+  /** As the rules see them: of rank 1 at least. */
+  readonly #weights: readonly StepWeight[];
   readonly #groups: readonly Group[];
   readonly #slots: DeviceSlots;
   readonly #graphs: DeviceGraphs;
@@ -64,17 +72,17 @@ export class DeviceOptimizer {
 
   /** Allocates nothing yet. */
   constructor(options: DeviceOptimizerOptions) {
-    const { optimizer, weights } = options;
+    const { optimizer, weights, lineLength } = options;
     const { settings } = optimizer;
     this.#options = options;
     this.#settings = settings;
-    const grouped = weights.map(({ path, shape }) => ({
+    const step = weights.map(({ path, shape }) => ({
       path,
-      actualShape: shape,
       shape: shape.length === 0 ? [1] : shape,
       excludedFromDecay: optimizer.isExcludedFromWeightDecay(path),
     }));
-    this.#groups = groupWeights(settings, grouped).map((group) => ({ ...group, graphs: groupGraphs(settings, group) }));
+    this.#weights = step;
+    this.#groups = groupWeights(settings, step, lineLength).map((group) => ({ ...group, graphs: groupGraphs(settings, group) }));
     this.#slots = new DeviceSlots(this.#groups);
     this.#graphs = new DeviceGraphs(optimizer.name);
     const global = settings.clip?.by === "global_norm" ? settings.clip : null;
@@ -137,11 +145,9 @@ export class DeviceOptimizer {
     this.#slots.begin(device);
     const steps = this.#settings.gradientAccumulationSteps;
     if (steps !== null && (this.#batches + 1) % steps !== 0) {
-      for (const group of this.#groups) {
-        await this.#run(device, group, group.graphs.accumulate!, {}, gradients);
-        disposeGradients(group, gradients);
-      }
+      for (const group of this.#groups) await this.#run(device, group, group.graphs.accumulate!, {}, { gradients });
     } else await this.#update(device, gradients);
+    for (const gradient of gradients.values()) gradient.dispose();
     await this.#updateAverages(device);
     this.#batches++;
   }
@@ -152,8 +158,7 @@ export class DeviceOptimizer {
     const computed = this.#scalarKernel.run({}, { ...this.#scalars, ...step });
     for (const name of Object.keys(this.#scalars)) this.#scalars[name] = computed[NEXT + name];
     for (const group of this.#groups) {
-      await this.#run(device, group, group.graphs.update, { ...step, ...this.#scalars }, gradients, clipScale);
-      disposeGradients(group, gradients);
+      await this.#run(device, group, group.graphs.update, { ...step, ...this.#scalars }, { gradients, clipScale });
       const accumulated = group.slots.find(({ name }) => name === "accumulated");
       if (accumulated) this.#slots.replace(group, accumulated.name, device.zeros(accumulated.shape));
     }
@@ -163,7 +168,7 @@ export class DeviceOptimizer {
   async #globalClipScale(device: Device, graph: GroupGraph, gradients: Gradients): Promise<DeviceTensor> {
     const norms: DeviceTensor[] = [];
     for (const group of this.#groups) {
-      const { squared_norm } = await this.#compute(device, group, group.graphs.squaredNorm!, {}, gradients);
+      const { squared_norm } = await this.#compute(device, group, group.graphs.squaredNorm!, {}, { gradients });
       norms.push(squared_norm);
     }
     const { clip_scale } = await this.#graphs.run(device, graph, {}, (name) => norms[Number(name.split("/")[1])]);
@@ -176,42 +181,66 @@ export class DeviceOptimizer {
     if (!useEma) return;
     const overwrite = emaOverwriteFrequency !== null && (this.iterations + 1) % emaOverwriteFrequency === 0;
     for (const group of this.#groups) {
-      await this.#run(device, group, group.graphs.average!, { ema_momentum: this.iterations === 0 ? 0 : emaMomentum });
-      if (overwrite) await this.#run(device, group, group.graphs.takeAverages!, {});
+      await this.#run(device, group, group.graphs.average!, { ema_momentum: this.iterations === 0 ? 0 : emaMomentum }, {});
+      if (overwrite) this.#write(device, group, this.#slots.of(group).average);
     }
   }
 
   /** Runs a graph of a group; what it gives replaces weights and slots. */
-  async #run(
-    device: Device,
-    group: Group,
-    graph: GroupGraph,
-    scalars: Scalars,
-    gradients: Gradients = NO_GRADIENTS,
-    clipScale: DeviceTensor | null = null,
-  ): Promise<void> {
-    for (const [name, tensor] of Object.entries(await this.#compute(device, group, graph, scalars, gradients, clipScale))) {
-      const [target, index] = name.slice(NEXT.length).split("/");
-      if (index === undefined) this.#slots.replace(group, target, tensor);
-      else this.#options.replace(device, group.weights[Number(index)].path, tensor);
+  async #run(device: Device, group: Group, graph: GroupGraph, scalars: Scalars, feeds: GroupFeeds): Promise<void> {
+    for (const [name, tensor] of Object.entries(await this.#compute(device, group, graph, scalars, feeds))) {
+      const target = name.slice(NEXT.length);
+      if (target !== "w") this.#slots.replace(group, target, tensor);
+      else {
+        this.#write(device, group, tensor);
+        tensor.dispose();
+      }
     }
   }
 
-  #compute(
+  async #compute(
     device: Device,
     group: Group,
     graph: GroupGraph,
     scalars: Scalars,
-    gradients: Gradients,
-    clipScale: DeviceTensor | null = null,
+    { gradients, clipScale }: GroupFeeds,
   ): Promise<Record<string, DeviceTensor>> {
-    return this.#graphs.run(device, graph, scalars, (name) => {
-      const [kind, index] = name.split("/");
-      if (kind === "clip_scale") return clipScale!;
-      if (index === undefined) return this.#slots.of(group)[kind];
-      const { path } = group.weights[Number(index)];
-      return kind === "g" ? gradients.get(path)! : this.#options.weight(device, path);
-    });
+    const lines: DeviceTensor[] = [];
+    const inLine = (read: (path: string) => DeviceTensor): DeviceTensor => {
+      if (!group.segments) return read(group.weight.path);
+      const line = device.room(group.shape);
+      lines.push(line);
+      device.copy(
+        group.segments.map(({ weight, from, at, count }) => ({
+          from: { tensor: read(weight.path), at: from },
+          to: { tensor: line, at },
+          count,
+        })),
+      );
+      return line;
+    };
+    try {
+      return await this.#graphs.run(device, graph, scalars, (name) => {
+        if (name === "w") return inLine((path) => this.#options.weight(device, path));
+        if (name === "g") return inLine((path) => gradients!.get(path)!);
+        return name === "clip_scale" ? clipScale! : this.#slots.of(group)[name];
+      });
+    } finally {
+      for (const line of lines) line.dispose();
+    }
+  }
+
+  /** Writes a group's weights. */
+  #write(device: Device, { segments, weight, shape }: Group, values: DeviceTensor): void {
+    const all = segments ?? [{ weight, from: 0, at: 0, count: shape.reduce((a, b) => a * b, 1) }];
+    device.copy(
+      all.map(({ weight, from, at, count }) => ({
+        from: { tensor: values, at },
+        to: { tensor: this.#options.weight(device, weight.path), at: from },
+        count,
+      })),
+    );
+    for (const { weight } of all) this.#options.changed(device, weight.path);
   }
 
   /** Keras' end of `fit`: with averages, the weights become their averages. */
@@ -219,7 +248,7 @@ export class DeviceOptimizer {
     if (!this.#settings.useEma || this.#batches === 0) return;
     const device = await this.#options.device();
     this.#slots.begin(device);
-    for (const group of this.#groups) await this.#run(device, group, group.graphs.takeAverages!, {});
+    for (const group of this.#groups) this.#write(device, group, this.#slots.of(group).average);
   }
 
   /** Reads the slots off the device: what {@linkcode variables} and {@linkcode getState} give. */
@@ -230,15 +259,15 @@ export class DeviceOptimizer {
   /** The variables in Keras' order and under its paths. Throws "optimizer/unsynced" unless {@linkcode sync} came after the last update. */
   get variables(): readonly OptimizerVariable[] {
     const { host } = this.#slots;
-    const groups = new Map(this.#groups.flatMap((group) => group.weights.map((weight) => [weight.path, { group, weight }] as const)));
     return kerasVariables({
       name: this.#options.optimizer.name,
       batches: this.#batches,
       learningRate: this.hasSchedule ? null : this.#rate,
-      weights: this.#options.weights.map(({ path, shape }) => {
-        const { group, weight } = groups.get(path)!;
-        const tensors = Object.fromEntries(group.slots.map(({ name }) => [name, host[`${path}/${name}`]]));
-        return { weight, shape, slots: slotsOf(this.#settings, weight), tensors };
+      weights: this.#weights.map((weight, i) => {
+        const slots = slotsOf(this.#settings, weight);
+        const names = [...slots.map(({ name }) => name), "accumulated", "average"].filter((name) => `${weight.path}/${name}` in host);
+        const tensors = Object.fromEntries(names.map((name) => [name, host[`${weight.path}/${name}`]]));
+        return { weight, shape: this.#options.weights[i].shape, slots, tensors };
       }),
       scalars: this.#scalars,
     });
@@ -268,8 +297,4 @@ export class DeviceOptimizer {
     this.#slots.dispose();
     await this.#graphs.dispose();
   }
-}
-
-function disposeGradients({ weights }: WeightGroup, gradients: Gradients): void {
-  for (const { path } of weights) gradients.get(path)!.dispose();
 }

@@ -1,6 +1,6 @@
 /** What an optimizer keeps on a device for its weights, and the copy of it on the host. */
 
-import type { WeightGroup } from "../../codegen/optimizers/groups.ts";
+import type { GroupSlot, WeightGroup } from "../../codegen/optimizers/groups.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { Device, DeviceTensor } from "../device.ts";
 
@@ -45,10 +45,12 @@ export class DeviceSlots {
     this.#host = null;
   }
 
-  #made(device: Device, group: WeightGroup, { name, shape, initial }: WeightGroup["slots"][number]): DeviceTensor {
+  #made(device: Device, group: WeightGroup, { name, shape, initial }: GroupSlot): DeviceTensor {
     if (this.#host === null && initial === 0) return device.zeros(shape);
     const data = new Float32Array(sizeOf(shape)).fill(initial);
-    if (this.#host) { for (const { at, key } of placesOf(group, name, data.length)) data.set(this.#host[key], at); }
+    if (this.#host) {
+      for (const { key, from, at, count } of placesOf(group, name, data.length)) data.set(this.#host[key].subarray(from, from + count), at);
+    }
     return device.upload({ dtype: "float32", shape, data });
   }
 
@@ -56,13 +58,13 @@ export class DeviceSlots {
   async sync(device: () => Promise<Device>): Promise<void> {
     if (this.#isHostNewer || this.#host !== null) return;
     const opened = await device();
-    const host: HostSlots = {};
+    const host = this.#initial();
     for (const group of this.#groups) {
       const tensors = Object.entries(this.of(group));
       const values = await opened.download(tensors.map(([, tensor]) => tensor));
       tensors.forEach(([name], i) => {
         const data = values[i].data as Float32Array<ArrayBuffer>;
-        for (const { at, key, size } of placesOf(group, name, data.length)) host[key] = data.slice(at, at + size);
+        for (const { key, from, at, count } of placesOf(group, name, data.length)) host[key].set(data.subarray(at, at + count), from);
       });
     }
     this.#host = host;
@@ -76,9 +78,7 @@ export class DeviceSlots {
         remedy: "Await `sync()` first.",
       });
     }
-    return this.#host = Object.fromEntries(
-      this.#places().map(({ key, size, initial }) => [key, new Float32Array(size).fill(initial)]),
-    );
+    return this.#host = this.#initial();
   }
 
   set host(slots: HostSlots) {
@@ -88,14 +88,22 @@ export class DeviceSlots {
 
   /** The elements of each slot, by `path/name`. */
   get lengths(): Map<string, number> {
-    return new Map(this.#places().map(({ key, size }) => [key, size]));
+    const lengths = new Map<string, number>();
+    for (const { key, count } of this.#places()) lengths.set(key, (lengths.get(key) ?? 0) + count);
+    return lengths;
   }
 
-  #places(): { key: string; size: number; initial: number }[] {
+  /** The slots as they start. */
+  #initial(): HostSlots {
+    const host: HostSlots = {};
+    for (const [key, length] of this.lengths) host[key] = new Float32Array(length);
+    for (const { key, from, count, initial } of this.#places()) host[key].fill(initial, from, from + count);
+    return host;
+  }
+
+  #places(): (Place & { initial: number })[] {
     return this.#groups.flatMap((group) =>
-      group.slots.flatMap(({ name, shape, initial }) =>
-        placesOf(group, name, sizeOf(shape)).map(({ key, size }) => ({ key, size, initial }))
-      )
+      group.slots.flatMap(({ name, shape, initial }) => placesOf(group, name, sizeOf(shape)).map((place) => ({ ...place, initial })))
     );
   }
 
@@ -105,13 +113,15 @@ export class DeviceSlots {
   }
 }
 
-/** Where the weights of a group have their parts of a slot, and what each is called: `path/name`. */
-function placesOf({ weights }: WeightGroup, name: string, length: number): { at: number; key: string; size: number }[] {
-  if (weights.length === 1) return [{ at: 0, key: `${weights[0].path}/${name}`, size: length }];
-  let at = 0;
-  return weights.map(({ path, shape }) => {
-    const size = sizeOf(shape);
-    at += size;
-    return { at: at - size, key: `${path}/${name}`, size };
-  });
+/** Where elements of a slot are: [from, from + count) of what a weight has, under `path/name`, lie at `at` in the group's. */
+interface Place {
+  readonly key: string;
+  readonly from: number;
+  readonly at: number;
+  readonly count: number;
+}
+
+function placesOf({ segments, weight }: WeightGroup, name: string, length: number): Place[] {
+  if (!segments) return [{ key: `${weight.path}/${name}`, from: 0, at: 0, count: length }];
+  return segments.map(({ weight, from, at, count }) => ({ key: `${weight.path}/${name}`, from, at, count }));
 }

@@ -4,7 +4,7 @@ import type * as Ort from "onnxruntime-web";
 import type { Backend } from "../backend.ts";
 import { openSession } from "../onnx_session.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
-import { WebgpuDevice } from "./device.ts";
+import { WebgpuDevice, type WebgpuDeviceOptions } from "./device.ts";
 import { forPackage, keptAlive } from "./package_device.ts";
 
 /** The features that onnxruntime's shaders can use. */
@@ -60,11 +60,13 @@ export async function webgpuBackend(): Promise<Backend> {
 async function open(): Promise<Backend> {
   const found = await findAdapter();
   const ort = await loadRuntime();
+  const awake: WebgpuDeviceOptions["awake"] = found.isPackage ? keptAlive : (job) => job();
   const device = new WebgpuDevice({
     ort,
     device: await requestDevice(found),
     description: describe(found.adapter),
-    alone: found.isPackage ? (job) => alone(() => keptAlive(job)) : alone,
+    alone,
+    awake,
   });
   const memoryRemedy = "Take a smaller batch, shorter sequences or a smaller model.";
   return {
@@ -74,7 +76,11 @@ async function open(): Promise<Backend> {
       const options = {
         executionProviders: [{ name: "webgpu", device: device.gpu } as Ort.InferenceSession.WebGpuExecutionProviderOption],
       };
-      return openSession({ ort, alone, memoryRemedy }, () => ort.InferenceSession.create(model, options), label);
+      return openSession(
+        { ort, alone: (job) => alone(() => awake(job)), memoryRemedy },
+        () => ort.InferenceSession.create(model, options),
+        label,
+      );
     },
   };
 }

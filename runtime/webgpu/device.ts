@@ -6,7 +6,15 @@ import { evaluateShape, formatShape } from "../../codegen/ir/dims.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { RandomStream } from "../../random.ts";
 import type { FeedTensor } from "../backend.ts";
-import { type Device, type DeviceFeeds, type DeviceLoadOptions, type DeviceSession, isOnDevice, type NamedTensor } from "../device.ts";
+import {
+  type Device,
+  type DeviceCopy,
+  type DeviceFeeds,
+  type DeviceLoadOptions,
+  type DeviceSession,
+  isOnDevice,
+  type NamedTensor,
+} from "../device.ts";
 import { type Alone, LoadedGraph } from "./graph.ts";
 import { MaskShader } from "./masks.ts";
 import { WebgpuMemory } from "./memory.ts";
@@ -25,6 +33,8 @@ export interface WebgpuDeviceOptions {
   readonly description: string;
   /** onnxruntime-web refuses two runs at once. */
   readonly alone: Alone;
+  /** Keeps the process alive while something runs. */
+  readonly awake: <T>(job: () => Promise<T>) => Promise<T>;
 }
 
 /** See {@linkcode Device}. */
@@ -33,6 +43,7 @@ export class WebgpuDevice implements Device {
   readonly #ort: OnnxRuntime;
   readonly #device: GPUDevice;
   readonly #alone: Alone;
+  readonly #awake: WebgpuDeviceOptions["awake"];
   readonly #masks: MaskShader;
   readonly #memory: WebgpuMemory;
   /** Resolves once the device is lost. */
@@ -44,11 +55,12 @@ export class WebgpuDevice implements Device {
   #failure: string | null = null;
 
   /** Takes over a GPU device. */
-  constructor({ ort, device, description, alone }: WebgpuDeviceOptions) {
+  constructor({ ort, device, description, alone, awake }: WebgpuDeviceOptions) {
     this.#ort = ort;
     this.#device = device;
     this.description = description;
     this.#alone = alone;
+    this.#awake = awake;
     this.#masks = new MaskShader(device);
     this.#memory = new WebgpuMemory(device, ort.Tensor);
     this.lost = device.lost.then(({ reason, message }) => {
@@ -81,6 +93,23 @@ export class WebgpuDevice implements Device {
   zeros(shape: readonly number[]): WebgpuTensor {
     this.#requireAlive();
     return this.#memory.zeros("float32", shape);
+  }
+
+  /** See {@linkcode Device}. */
+  room(shape: readonly number[]): WebgpuTensor {
+    this.#requireAlive();
+    return this.#memory.empty("float32", shape);
+  }
+
+  /** See {@linkcode Device}. */
+  copy(copies: readonly DeviceCopy[]): void {
+    this.#requireAlive();
+    const encoder = this.#device.createCommandEncoder();
+    for (const { from, to, count } of copies) {
+      const [source, target] = [from.tensor as WebgpuTensor, to.tensor as WebgpuTensor];
+      encoder.copyBufferToBuffer(source.buffer, BYTES.float32 * from.at, target.buffer, BYTES.float32 * to.at, BYTES.float32 * count);
+    }
+    this.#device.queue.submit([encoder.finish()]);
   }
 
   /** See {@linkcode Device}. */
@@ -182,7 +211,7 @@ export class WebgpuDevice implements Device {
   /** Does something during which the device may be lost, and says so if it was. */
   async #guarded<T>(doing: string, body: () => Promise<T>, code: "backend/load" | "backend/run" = "backend/run"): Promise<T> {
     try {
-      return await this.#orLoss(body);
+      return await this.#awake(() => this.#orLoss(body));
     } catch (error) {
       if (error instanceof OnnxHubError) throw error;
       await Promise.race([this.lost, new Promise((resolve) => setTimeout(resolve, NEWS_OF_LOSS))]);

@@ -9,10 +9,36 @@ import { WebgpuTensor } from "./tensor.ts";
 /** Shaders read four numbers at a time: a buffer ends at a multiple of 16 bytes. */
 const ALIGNMENT = 16;
 
-/** The most bytes that come back through one buffer. */
+/** The most bytes that come back at a time, unless one tensor has more. */
 const DOWNLOAD_LIMIT = 2 ** 28;
 
+/** From how many bytes on a tensor comes back by itself. */
+const LARGE = 2 ** 20;
+
 const round = (bytes: number, unit: number): number => Math.max(unit, Math.ceil(bytes / unit) * unit);
+
+/** The bytes that tensors take in a buffer, one after the other. */
+const sizeOf = (tensors: readonly WebgpuTensor[]): number => tensors.reduce((sum, { bytes }) => sum + round(bytes, 8), 0);
+
+/** A mapped buffer's bytes, which outlive the mapping: without a copy where the runtime allows it. */
+function takenOver(mapped: ArrayBuffer): ArrayBuffer {
+  try {
+    return mapped.transfer();
+  } catch {
+    return mapped.slice(0);
+  }
+}
+
+function view({ dtype, shape, bytes }: WebgpuTensor, buffer: ArrayBuffer): FeedTensor {
+  switch (dtype) {
+    case "float32":
+      return { dtype, shape, data: new Float32Array(buffer, 0, bytes / 4) };
+    case "int32":
+      return { dtype, shape, data: new Int32Array(buffer, 0, bytes / 4) };
+    case "bool":
+      return { dtype, shape, data: new Uint8Array(buffer, 0, bytes) };
+  }
+}
 
 /** Makes tensors on a device. A driver takes tens of milliseconds for a large buffer, so that none is given back as long as it may be wanted again. */
 export class WebgpuMemory {
@@ -65,23 +91,25 @@ export class WebgpuMemory {
     return tensor;
   }
 
-  /** Copies tensors from the device, through one buffer as long as they fit. */
+  /** Copies tensors from the device: large ones each by itself, whose copy is not copied again, the others together; not too much at a time. */
   async download(tensors: readonly WebgpuTensor[]): Promise<FeedTensor[]> {
-    const results: FeedTensor[] = [];
-    for (let first = 0; first < tensors.length;) {
-      let bytes = 0;
-      let end = first;
-      while (end < tensors.length && (end === first || bytes + tensors[end].bytes <= DOWNLOAD_LIMIT)) {
-        bytes += round(tensors[end++].bytes, 8);
+    const small = tensors.filter(({ bytes }) => bytes < LARGE);
+    const batches = [...small.length > 0 ? [small] : [], ...tensors.filter(({ bytes }) => bytes >= LARGE).map((tensor) => [tensor])];
+    const found = new Map<WebgpuTensor, FeedTensor>();
+    for (let first = 0; first < batches.length;) {
+      const running: Promise<void>[] = [];
+      for (let bytes = 0; first < batches.length && (running.length === 0 || bytes + sizeOf(batches[first]) <= DOWNLOAD_LIMIT); first++) {
+        const batch = batches[first];
+        bytes += sizeOf(batch);
+        running.push(this.#downloadTogether(batch).then((values) => batch.forEach((tensor, i) => void found.set(tensor, values[i]))));
       }
-      results.push(...await this.#downloadTogether(tensors.slice(first, end), bytes));
-      first = end;
+      await Promise.all(running);
     }
-    return results;
+    return tensors.map((tensor) => found.get(tensor)!);
   }
 
-  async #downloadTogether(tensors: readonly WebgpuTensor[], bytes: number): Promise<FeedTensor[]> {
-    const staging = this.#device.createBuffer({ size: round(bytes, 8), usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
+  async #downloadTogether(tensors: readonly WebgpuTensor[]): Promise<FeedTensor[]> {
+    const staging = this.#device.createBuffer({ size: sizeOf(tensors), usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST });
     try {
       const encoder = this.#device.createCommandEncoder();
       let at = 0;
@@ -92,18 +120,12 @@ export class WebgpuMemory {
       this.#device.queue.submit([encoder.finish()]);
       await staging.mapAsync(MapMode.READ);
       const mapped = staging.getMappedRange();
+      if (tensors.length === 1) return [view(tensors[0], takenOver(mapped))];
       at = 0;
-      return tensors.map(({ dtype, shape, bytes }) => {
-        const copy = mapped.slice(at, at + bytes);
-        at += round(bytes, 8);
-        switch (dtype) {
-          case "float32":
-            return { dtype, shape, data: new Float32Array(copy) };
-          case "int32":
-            return { dtype, shape, data: new Int32Array(copy) };
-          case "bool":
-            return { dtype, shape, data: new Uint8Array(copy) };
-        }
+      return tensors.map((tensor) => {
+        const copy = mapped.slice(at, at + tensor.bytes);
+        at += round(tensor.bytes, 8);
+        return view(tensor, copy);
       });
     } finally {
       staging.destroy();

@@ -431,40 +431,6 @@ export const opCases: { readonly [K in OpName]: OpCases<K> } = {
       { what: "a symbolic axis", inputs: [f("batch"), f(3)], attributes: { axis: 0 }, code: "codegen/shape", says: ["[batch]", "[3]"] },
     ],
   },
-  Split: {
-    good: [
-      {
-        what: "three along the last axis",
-        inputs: [f("batch", 6)],
-        attributes: { axis: -1, sizes: [1, 2, 3] },
-        gives: ["float32[batch, 1]", "float32[batch, 2]", "float32[batch, 3]"],
-      },
-      {
-        what: "two along the first axis",
-        inputs: [f(3, "n")],
-        attributes: { axis: 0, sizes: [2, 1] },
-        gives: ["float32[2, n]", "float32[1, n]"],
-      },
-      { what: "the whole", inputs: [f(3)], attributes: { axis: 0, sizes: [3] }, gives: ["float32[3]"] },
-      {
-        what: "sixty",
-        inputs: [f(120)],
-        attributes: { axis: 0, sizes: Array.from({ length: 60 }, (_, i) => i % 2 ? 1 : 3) },
-        gives: Array.from({ length: 60 }, (_, i) => `float32[${i % 2 ? 1 : 3}]`),
-      },
-    ],
-    bad: [
-      {
-        what: "sizes that are too few",
-        inputs: [f(2, 3)],
-        attributes: { axis: 1, sizes: [1, 1] },
-        code: "codegen/shape",
-        says: ["[2, 3]", "[1, 1]"],
-      },
-      { what: "an empty piece", inputs: [f(3)], attributes: { axis: 0, sizes: [3, 0] }, code: "codegen/shape", says: ["[3, 0]"] },
-      { what: "a symbolic axis", inputs: [f("batch")], attributes: { axis: 0, sizes: [2] }, code: "codegen/shape", says: ["[batch]"] },
-    ],
-  },
   Slice: {
     good: [
       { what: "the middle", inputs: [f("batch", 5)], attributes: { axis: 1, start: 1, end: 3 }, gives: ["float32[batch, 2]"] },

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { RandomStream } from "../../random.ts";
 import type { ExpandedTokenizer } from "../../spec/types.ts";
+import { basicTokens } from "../../text/basic_tokens.ts";
 import { BytePairTokenizer } from "../../text/bpe.ts";
 import { createTokenizer, type TextTokenizer } from "../../text/tokenizer.ts";
 import { WordPieceTokenizer } from "../../text/wordpiece.ts";
@@ -55,6 +57,59 @@ describe("WordPieceTokenizer", () => {
   it("lowers and strips accents only when told so", () => {
     assert.deepEqual(tokenizer.tokenize("The é"), [1, 11]);
     assert.deepEqual(new WordPieceTokenizer({ vocabulary, lowercase: true }).tokenize("The É"), [7, 12]);
+  });
+  it("takes characters for what they were in Unicode 8, as Hugging Face's tokenizers do", () => {
+    const ids = (text: string): number[] => new WordPieceTokenizer({ vocabulary: [...vocabulary, "##e"], lowercase: true }).tokenize(text);
+    for (const mark of ["\u0301", "\u1734", "\u{1171e}"]) assert.deepEqual(ids(`e${mark}e`), [12, 13], mark);
+    for (const letter of ["\u1885", "\ua9bd"]) assert.deepEqual(ids(`e${letter}e`), [1], letter);
+    for (const punctuation of ["!", "\u166d", "\u{111c9}"]) assert.deepEqual(ids(`e${punctuation}e`), [12, 1, 12], punctuation);
+  });
+  it("finds the words that BERT's pre-tokenizer finds, of all kinds of characters", () => {
+    const parts = [
+      "a",
+      "B",
+      "É",
+      "e\u0301",
+      "İ",
+      "ß",
+      "Σ",
+      "한국",
+      "人",
+      "、",
+      "!",
+      "\t",
+      "\u00a0",
+      "\0",
+      "\ufffd",
+      "\u200d",
+      "👩",
+      "๑",
+      "ำ",
+      "\ua9bd",
+      " ",
+      " ",
+    ];
+    const random = new RandomStream(11, "words");
+    for (const lowercase of [false, true]) {
+      for (const stripAccents of [false, true]) {
+        const normalization = { lowercase, stripAccents, cleanText: true, splitIdeographs: true };
+        const characters = [...new Set(basicTokens(parts.join(""), normalization).join(""))];
+        const all = new WordPieceTokenizer({
+          vocabulary: [...vocabulary.slice(0, 5), ...characters, ...characters.map((character) => `##${character}`)],
+          lowercase,
+          stripAccents,
+        });
+        for (let i = 0; i < 300; i++) {
+          const text = Array.from({ length: i % 30 }, (_, k) => parts[Math.floor(random.uniform(30 * i + k) * parts.length)]).join("");
+          const tokens = all.tokenize(text).map((id) => all.idToToken(id));
+          assert.equal(tokens.join(" ").replaceAll(" ##", ""), basicTokens(text, normalization).join(" "), JSON.stringify(text));
+        }
+      }
+    }
+  });
+  it("gives a word the same ids each time, spaces or not", () => {
+    assert.deepEqual(tokenizer.tokenize("  fox the  quickthe fox.fox\t fox\u00a0the "), [8, 7, 1, 8, 9, 8, 8, 7]);
+    assert.deepEqual(tokenizer.tokenize(["fox.fox", "", " ", "the fox.fox"]), [[8, 9, 8], [], [], [7, 8, 9, 8]]);
   });
   it("takes special tokens in a text as text", () => assert.deepEqual(tokenizer.tokenize("[SEP]"), [1, 1, 1]));
   it("joins what it cut", () => assert.equal(tokenizer.detokenize([2, 7, 5, 6, 8, 10, 9]), "[CLS] the quick foxes ."));

@@ -50,6 +50,16 @@ describe("on WebGPU", () => {
     }
   }
 
+  onWebgpu("[2, 65543] times [65543, 520], copied in two blocks", async (device) => {
+    const [inner, columns] = [65_543, 520];
+    const { inputs: [a, b], data } = await compute(device, [[2, inner], [inner, columns]], (g, [a, b]) => g.matmul(a, b));
+    for (let i = 0; i < data.length; i += 37) {
+      let sum = 0;
+      for (let k = 0; k < inner; k++) sum += a[Math.floor(i / columns) * inner + k] * b[k * columns + i % columns];
+      assert.ok(Math.abs(data[i] - sum) <= 3e-3, `element ${i}: ${data[i]} instead of ${sum}`);
+    }
+  });
+
   for (const lead of [[3], [1, 3]]) {
     onWebgpu(`[${[...lead, 4096]}] times a transposed weight of 16 million elements, which isn't copied`, async (device) => {
       const [rows, inner] = [4100, 4096];

@@ -22,17 +22,15 @@ function upload(device: Device, path: string, data: Float32Array<ArrayBuffer>): 
   return device.upload({ dtype: "float32", shape: shapeOf.get(path)!, data });
 }
 
-function begin(device: Device, run: KerasCase): Running {
+function begin(device: Device, run: KerasCase, lineLength?: number): Running {
   const weights = new Map([...initialWeights()].map(([path, data]) => [path, upload(device, path, data)]));
   const optimizer = new DeviceOptimizer({
     optimizer: optimizerOf(run),
     weights: keras.variables,
     device: () => Promise.resolve(device),
     weight: (_, path) => weights.get(path)!,
-    replace: (_, path, tensor) => {
-      weights.get(path)!.dispose();
-      weights.set(path, tensor);
-    },
+    changed: () => {},
+    lineLength,
   });
   return { optimizer, weights };
 }
@@ -81,6 +79,27 @@ describe("optimizers on WebGPU", () => {
         await assertWeights(device, running, run.finalized, "in the end");
       }
       await end(running);
+    });
+  }
+});
+
+describe("weights cut into lines on WebGPU", () => {
+  for (const name of ["adam", "adam_global_clipnorm", "nadam_accumulate_ema"]) {
+    onWebgpu(`${name}: give Keras' weights wherever they are cut`, async (device) => {
+      const run = keras.cases[name];
+      for (const lineLength of [5]) {
+        const running = begin(device, run, lineLength);
+        for (let step = 0; step < run.after.length; step++) await apply(device, running, step);
+        await assertWeights(device, running, run.after.at(-1)!, `in lines of ${lineLength}`);
+        await running.optimizer.sync();
+        const whole = begin(device, run);
+        for (let step = 0; step < run.after.length; step++) await apply(device, whole, step);
+        await whole.optimizer.sync();
+        const [found, expected] = [running, whole].map(({ optimizer }) => optimizer.getState());
+        assert.deepEqual(Object.keys(found.tensors).sort(), Object.keys(expected.tensors).sort());
+        for (const [slot, data] of Object.entries(expected.tensors)) assert.ok(worst(found.tensors[slot], data, 0.1) <= TOLERANCE, slot);
+        await Promise.all([end(running), end(whole)]);
+      }
     });
   }
 });
