@@ -22,9 +22,9 @@ export class AheadOfTimeModule {
     }
   }
 
-  /** Runs `body`, during which onnxruntime-web, with these settings, instantiates its module, so that it takes the one that was prepared, if any was. */
+  /** Runs `body`, during which onnxruntime-web, with these settings, instantiates its module, so that it takes the one that was prepared, if it could be. */
   async use<T>(settings: { wasmBinary?: ArrayBufferLike | Uint8Array }, body: () => Promise<T>): Promise<T> {
-    this.#begun = true;
+    this.prepare();
     const compiling = this.#compiling;
     if (!compiling) return await body();
     // onnxruntime-web takes bytes alone. It is given some that stand for the module, and hands them to `instantiate`.

@@ -134,7 +134,8 @@ export class MaskedLMMaskGenerator {
       else if (chance < maskTokenRate + randomTokenRate) tokens[position] = Math.floor(random.uniform(draws + 2 * i + 1) * vocabularySize);
     }
     const weights = new Array<number>(count).fill(1);
-    for (let length = this.#length ?? count; positions.length < length;) {
+    const length = this.#length ?? count;
+    while (positions.length < length) {
       positions.push(0);
       ids.push(0);
       weights.push(0);

@@ -7,8 +7,11 @@ export const wasmType = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b
 export const op = {
   block: 0x02,
   loop: 0x03,
+  if: 0x04,
   end: 0x0b,
   br_if: 0x0d,
+  return: 0x0f,
+  drop: 0x1a,
   call: 0x10,
   localGet: 0x20,
   localSet: 0x21,
@@ -16,8 +19,12 @@ export const op = {
   f32Load: 0x2a,
   f64Store: 0x39,
   i32Const: 0x41,
+  i32Eqz: 0x45,
   i32LtU: 0x49,
   i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32Mul: 0x6c,
+  i32And: 0x71,
   i32Shl: 0x74,
   f64Add: 0xa0,
   f32DemoteF64: 0xb6,
@@ -32,6 +39,7 @@ export const simd = {
   v128Const: 0x0c,
   i8x16Shuffle: 0x0d,
   i32x4Splat: 0x11,
+  f32x4Splat: 0x13,
   f32x4ExtractLane: 0x1f,
   f32x4ReplaceLane: 0x20,
   f64x2ExtractLane: 0x21,
@@ -64,10 +72,14 @@ export const simd = {
   f32x4Min: 0xe8,
   f32x4Max: 0xe9,
   f64x2Add: 0xf0,
+  f32x4RelaxedMadd: 0x105,
 } as const;
 
 /** A name of a vector instruction. */
 export type SimdName = keyof typeof simd;
+
+/** The type of a block that takes and leaves nothing. */
+const EMPTY = 0x40;
 
 /** An unsigned number in LEB128. */
 export function unsigned(value: number): number[] {
@@ -133,6 +145,25 @@ export class FunctionBody {
   /** Pops into a local. */
   set(local: number): this {
     return this.emit(op.localSet, ...unsigned(local));
+  }
+
+  /** Pops into a local, and pushes what it holds. */
+  tee(local: number): this {
+    return this.emit(op.localTee, ...unsigned(local));
+  }
+
+  /** Runs `body` again and again while the i32 that it leaves is not 0, once at least. */
+  repeat(body: () => void): this {
+    this.emit(op.loop, EMPTY);
+    body();
+    return this.emit(op.br_if, 0, op.end);
+  }
+
+  /** Pops an i32, and runs `body` where it is not 0. */
+  when(body: () => void): this {
+    this.emit(op.if, EMPTY);
+    body();
+    return this.emit(op.end);
   }
 
   /** A vector instruction with its immediate bytes. */
