@@ -17,8 +17,10 @@ const PRECISE: ReadonlySet<OpName> = new Set([
   "Cast",
 ]);
 
-/** The greatest finite float16; constants beyond it (a mask's -1e9) become it. */
+/** The greatest finite float16. */
 const GREATEST = 65504;
+/** What constants beyond it become (a mask's -1e9): Keras' large number for float16, to which scores can be added. */
+const LARGE = 3e4;
 
 /** A float16's magnitude from which on rounding gives infinity. */
 export const FLOAT16_OVERFLOW = 65520;
@@ -41,7 +43,7 @@ export function toFloat16(graph: Graph, weights: ReadonlySet<string>): Graph {
     const { producer } = value;
     if (producer?.op !== "Constant") return g.cast(values.get(value)!, dtype);
     const { shape, data } = producer.attributes;
-    const fits = dtype === "float16" ? data.map((x) => Math.max(-GREATEST, Math.min(GREATEST, x))) : data;
+    const fits = dtype === "float16" ? data.map((x) => Math.abs(x) > GREATEST ? Math.sign(x) * LARGE : x) : data;
     return g.constant(fits, shape, dtype);
   };
   for (const node of graph.nodes) {
