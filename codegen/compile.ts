@@ -13,6 +13,7 @@ import { encode } from "./onnx/encode.ts";
 import type { Provider } from "./ops/rule.ts";
 import type { Sizes } from "./cost.ts";
 import { optimize } from "./passes/optimize.ts";
+import { inHostsShapes } from "./passes/host_shapes.ts";
 import { withRowsOutside } from "./passes/rows.ts";
 import type { Program, ProgramInput, ProgramOutput } from "./program.ts";
 import { cutIntoStages } from "./stages.ts";
@@ -110,7 +111,7 @@ export function compile(spec: ExpandedSpec, request: CompileRequest): Compiled {
   const graph = optimize(g.finish());
   const used = new Set(graph.inputs.map((value) => value.name));
   const plain = { graph, inputs: inputs.filter(({ name }) => used.has(name)), outputs };
-  const whole = request.rowsOutside ? withRowsOutside(plain) : plain;
+  const whole = request.rowsOutside ? inHostsShapes(withRowsOutside(plain)) : plain;
   const { stages, graphs } = request.stagesFor ? cutIntoStages(whole, spec, request.stagesFor) : {
     stages: [{
       name: graph.name,

@@ -59,7 +59,7 @@ export type ProgramOutput =
     | { readonly role: "gradient"; readonly weight: string }
     /** Part of a weight's gradient: what is added to the rows at the indices that a data input holds. */
     | { readonly role: "gradient_rows"; readonly weight: string; readonly indices: string }
-    /** Part of a weight's gradient, leftᵀ · right: left [n, rows] or right [n, columns]. */
+    /** Part of a weight's gradient, leftᵀ · right: left [n, rows] or right [n, columns], n in one axis or in several. */
     | { readonly role: "gradient_factor"; readonly weight: string; readonly side: "left" | "right" }
     /** For a later stage. */
     | { readonly role: "stash" }

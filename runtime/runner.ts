@@ -113,7 +113,7 @@ export class ProgramRunner {
 
   #feed(input: ProgramInput, { feeds, symbols }: BoundFeeds, run: RunInputs): FeedTensor {
     if (input.role === "weight") {
-      return { dtype: "float32", shape: this.parameters.info(input.weight).shape, data: this.parameters.get(input.weight) };
+      return { dtype: "float32", shape: input.shape as readonly number[], data: this.parameters.get(input.weight) };
     }
     if (input.role === "rows") return this.#rows(input.weight, feeds[input.indices], input.shape.at(-1) as number);
     // A mask is needed again on the way back: it stays until then.
@@ -185,6 +185,12 @@ function sort(result: Mutable<RunResult>, { feeds }: BoundFeeds, output: Program
   }
 }
 
+/** A tensor with all axes but the last taken together. */
+function asMatrix({ dtype, shape, data }: FeedTensor): FeedTensor {
+  const width = shape[shape.length - 1];
+  return { dtype, shape: [data.length / width, width], data } as FeedTensor;
+}
+
 /** Puts what a stage gave of a weight's gradient to the rest. */
 function addPart(
   parts: Map<string, GradientTerms>,
@@ -203,7 +209,7 @@ function addPart(
       terms.rows.push({ indices: batch[output.indices].data as Int32Array<ArrayBuffer>, rows: data });
       break;
     case "gradient_factor":
-      terms.product = { ...terms.product, [output.side]: value };
+      terms.product = { ...terms.product, [output.side]: asMatrix(value) };
       break;
   }
 }
