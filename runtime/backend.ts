@@ -38,8 +38,9 @@ export type BackendName = "wasm" | "native" | "webgpu";
 export interface WebgpuChoice {
   readonly name: "webgpu";
   /**
-   * Copies the weights to the host after every so many training steps, 1 or more; by default at the end of every epoch. What the host has is what
-   * survives the loss of the GPU.
+   * Copies the weights to the host after every so many training steps, 1 or more. What the host has is what survives the loss of the GPU: with 1 the
+   * last whole step's weights. By default they are copied as often as takes a twentieth of the time (a small model's after nearly every step, a
+   * base-size one's every few seconds), and at the end of every epoch.
    */
   readonly syncEvery?: number;
 }

@@ -11,6 +11,9 @@ import type { Batch, BatchResult } from "./engine.ts";
 import { trainedBy } from "./host_training.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
 
+/** The share of the time that copies to the host may take where nobody says how often they are made. */
+const COPYING = 0.05;
+
 /** Compiles the training program for the device, and runs it batch by batch. */
 export class DeviceTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
@@ -20,6 +23,8 @@ export class DeviceTraining implements TrainingRun {
   #runner: DeviceRunner | null = null;
   /** The step whose weights the host had when the last one began. */
   #copied = 0;
+  /** When the next copy is worth its time: at once, then as the last one took. */
+  #next = 0;
 
   /** Compiles the program; the device is opened by the first step. */
   constructor(options: TrainingRunOptions) {
@@ -59,7 +64,7 @@ export class DeviceTraining implements TrainingRun {
     if (!parameters.owner(path).isAhead(path)) this.#copied = done;
     try {
       const result = await this.#run(batch, step);
-      if (syncEvery !== undefined && optimizer.batches % syncEvery === 0) await parameters.sync();
+      if (syncEvery === undefined ? performance.now() >= this.#next : optimizer.batches % syncEvery === 0) await this.#copy();
       return result;
     } catch (error) {
       if (!(error instanceof OnnxHubError) || error.code !== "backend/device-lost") throw error;
@@ -72,6 +77,13 @@ export class DeviceTraining implements TrainingRun {
         cause: error,
       });
     }
+  }
+
+  async #copy(): Promise<void> {
+    const start = performance.now();
+    await this.#options.parameters.sync();
+    const end = performance.now();
+    this.#next = end + (end - start) * (1 / COPYING - 1);
   }
 
   async #run({ x, y, sampleWeight }: Batch, step: number): Promise<BatchResult> {

@@ -122,18 +122,21 @@ describe("training on WebGPU", () => {
     await end(model, other);
   });
 
-  onWebgpu("copies the weights to the host when an epoch ends, or every so many steps", async () => {
+  onWebgpu("copies the weights to the host when an epoch ends and after the first step, or every so many steps", async () => {
     const [{ x, y }] = [batch(0, 4)];
     const epochs = small("webgpu");
     await epochs.fit({ x: x as never, y, batchSize: 2, epochs: 1, verbose: 0 });
     assert.ok(epochs.parameters.get(epochs.weights[0].path).every(Number.isFinite));
+    const atOnce = small("webgpu");
+    await steps(atOnce, 0, 1);
+    assert.ok(atOnce.parameters.get(atOnce.weights[0].path).every(Number.isFinite), "how long a copy takes is found out by the first step");
     const often = small({ name: "webgpu", syncEvery: 2 });
     const { path } = often.weights[0];
     await steps(often, 0, 1);
     assert.throws(() => often.parameters.get(path), code("model/unsynced"));
     await steps(often, 1, 2);
     assert.ok(often.parameters.get(path).every(Number.isFinite));
-    await end(epochs, often);
+    await end(epochs, atOnce, often);
   });
 
   onWebgpu("goes on from a saved state to the same losses", async () => {
@@ -239,7 +242,7 @@ describe("what a GPU can't do", () => {
   });
 
   onWebgpu("its loss after training is told once, to whoever asks for the weights", async (device) => {
-    const model = small("webgpu");
+    const model = small({ name: "webgpu", syncEvery: 3 });
     const before = await model.getWeights();
     await steps(model, 0, 2);
     (device as WebgpuDevice).gpu.destroy();
