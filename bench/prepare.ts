@@ -1,12 +1,13 @@
 /** What preparing a batch costs: texts tokenized, packed and masked for a masked language model, beside the steps that they are prepared for. */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { declaration } from "../examples/declaration.ts";
 import { MaskedLMMaskGenerator } from "../text/masking.ts";
 import { MultiSegmentPacker } from "../text/packing.ts";
 import { MaskedLMPreprocessing } from "../text/preprocessors.ts";
 import { SentencePieceTokenizer } from "../text/sentencepiece.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
+import type { ScenarioResult } from "./results.ts";
 import { median } from "./statistics.ts";
 
 const ROUNDS = 300;
@@ -14,11 +15,20 @@ const ROUNDS = 300;
 const WARM_UP = 500;
 const SEQUENCE = 128;
 const SELECTIONS = 19;
-/** Milliseconds of the training steps that a batch is for. */
-const STEPS: Readonly<Record<number, readonly (readonly [step: string, milliseconds: number])[]>> = {
-  4: [["base, native", 3000], ["base, wasm", 10_000]],
-  32: [["small, wasm", 50]],
+/** The training steps that a batch is for, in the results of other scenarios: by rows, the scenario, the point in it and who took part. */
+const STEPS: Readonly<Record<number, readonly (readonly [scenario: string, label: string, contestant: string])[]>> = {
+  4: [["base-train", "", "OnnxHub, native"], ["base-train", "", "OnnxHub, wasm"]],
+  32: [["grow-batch", "batch 32", "OnnxHub, native"], ["grow-batch", "batch 32", "OnnxHub, wasm"]],
 };
+
+/** Milliseconds of a step that was measured before; undefined where it wasn't. */
+function stepOf(scenario: string, label: string, contestant: string): number | undefined {
+  const file = new URL(`./results/${scenario}.json`, import.meta.url);
+  if (!existsSync(file)) return undefined;
+  const { points } = JSON.parse(readFileSync(file, "utf8")) as ScenarioResult;
+  const found = points.find((point) => point.label === label)?.measurements.find((one) => one.contestant === contestant);
+  return found?.seconds && 1000 * found.seconds.median;
+}
 
 const proto = readFileSync(new URL("../tests/fixtures/tokenizer/udhr-8k.spm", import.meta.url));
 const tokenizer = new SentencePieceTokenizer({ proto, remap: "fairseq" });
@@ -80,6 +90,9 @@ for (const [batch, steps] of Object.entries(STEPS)) {
   }
   const medians = Object.values(times).map(median);
   const cells = medians.map((milliseconds) => milliseconds.toFixed(3).padStart(9));
-  const shares = steps.map(([step, milliseconds]) => `${(100 * medians[3] / milliseconds).toFixed(3)} % (${step})`);
+  const shares = steps.flatMap(([scenario, label, contestant]) => {
+    const step = stepOf(scenario, label, contestant);
+    return step === undefined ? [] : [`${(100 * medians[3] / step).toFixed(3)} % (${contestant}, ${scenario})`];
+  });
   console.log(`${batch.padStart(2)}×${SEQUENCE} ${cells.join("")}  ${shares.join(", ")}`);
 }

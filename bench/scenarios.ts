@@ -34,6 +34,8 @@ const BASE: ModelShape = {
   maxSequenceLength: 512,
 };
 
+const LARGE: ModelShape = { ...BASE, numLayers: 24, numHeads: 16, hiddenDim: 1024, intermediateDim: 4096 };
+
 const E5_SMALL: ModelShape = { ...BASE, vocabularySize: 250037, hiddenDim: 384, intermediateDim: 1536 };
 
 const SMALL: ModelShape = {
@@ -105,6 +107,17 @@ export const SCENARIOS: readonly Scenario[] = [
       "KerasHub, tensorflow",
     ],
     rounds: 4,
+    steps: 1,
+  },
+  {
+    name: "large-train",
+    title: "A training step of XLM-RoBERTa large, 560 million parameters, in a heap of 4 GiB",
+    points: [
+      { label: "everything", workload: { ...training(LARGE, 4, 128), warmUp: 1 } },
+      { label: "the head alone", workload: { ...training(LARGE, 4, 128), warmUp: 1, trains: "head" } },
+    ],
+    contestants: ["OnnxHub, wasm"],
+    rounds: 2,
     steps: 1,
   },
   {

@@ -33,6 +33,8 @@ export interface Workload {
   readonly masks: number;
   /** The rate; 0 for none. */
   readonly dropout: number;
+  /** What a training step updates; everything where nothing is said. */
+  readonly trains?: "head";
   readonly optimizer: "adam" | "sgd";
   readonly learningRate: number;
   readonly threads: number;

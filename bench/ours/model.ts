@@ -14,8 +14,11 @@ const sessions = watchSessions(backend === "native");
 const facts = { runtime: sessions.runtime };
 
 /** A model of the workload's shape, compiled as it says. */
-async function build({ shape, dropout, threads, optimizer, learningRate, sameWeights }: Workload): Promise<models.XLMRobertaMaskedLM> {
+async function build(
+  { shape, dropout, threads, trains, optimizer, learningRate, sameWeights }: Workload,
+): Promise<models.XLMRobertaMaskedLM> {
   const backbone = new models.XLMRobertaBackbone({ ...shape, dropout, backend, threads });
+  if (trains === "head") backbone.trainable = false;
   const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor: null });
   const rule = optimizer === "adam" ? new optimizers.Adam(learningRate) : new optimizers.SGD(learningRate);
   // Where all start from the same weights, nobody computes metrics: not every peer has them.
