@@ -1,5 +1,6 @@
 /** What a program will take of memory, held against what there is, before anything is allocated. */
 
+import { totalmem } from "node:os";
 import { residentBytes, type Sizes } from "../codegen/cost.ts";
 import type { Graph } from "../codegen/ir/types.ts";
 import { OnnxHubError } from "../errors.ts";
@@ -19,9 +20,25 @@ export function foreseenBytes(graphs: readonly Graph[], sizes: Sizes): number {
   return OVERHEAD * Math.max(...graphs.map((graph) => residentBytes(graph, sizes)));
 }
 
-/** The bytes that graphs can take on a backend; what is not bounded by the backend itself is bounded by the machine: Infinity. */
+/** The bytes that graphs can take on a backend: a heap's, the machine's; Infinity for a GPU, which says itself what it has. */
 export function memoryOf(backend: BackendName): number {
-  return backend === "wasm" ? WASM_HEAP : Infinity;
+  return { wasm: WASM_HEAP, native: totalmem(), webgpu: Infinity }[backend];
+}
+
+/**
+ * Throws "backend/memory" where a model's weights and what an optimizer keeps for those that it trains are more than the machine has: with how much both
+ * are, and what would fit.
+ */
+export function requireHostMemory(weightBytes: number, keptBytes: number, memory: number = totalmem()): void {
+  if (weightBytes + keptBytes <= memory) return;
+  throw new OnnxHubError("backend/memory", "The weights and what the optimizer keeps for them need more memory than the machine has", {
+    path: "compile.optimizer",
+    expected: `at most ${gibibytes(memory)}`,
+    found: `${gibibytes(weightBytes)} of weights, ${gibibytes(keptBytes)} beside them`,
+    remedy: weightBytes <= memory
+      ? "An optimizer that keeps nothing (SGD without momentum) would fit, or train fewer weights: `backbone.trainable = false`."
+      : "Take a smaller model.",
+  });
 }
 
 /**
@@ -53,16 +70,17 @@ export function firstThatFits<T extends { readonly stageGraphs: readonly Graph[]
     path: Object.entries(sizes).map(([symbol, size]) => `${symbol} ${size}`).join(", "),
     expected: `at most ${gibibytes(limit)}`,
     found: `about ${gibibytes(foreseenBytes(graphs, sizes))}`,
-    remedy: remedy(graphs, sizes, limit),
+    remedy: remedy(graphs, sizes, limit, backend),
   });
 }
 
-function remedy(graphs: readonly Graph[], sizes: Sizes, limit: number): string {
+function remedy(graphs: readonly Graph[], sizes: Sizes, limit: number, backend: BackendName): string {
+  const others = backend === "wasm" ? ['the backend "native" or "webgpu"'] : [];
   for (const symbol of ["batch", "sequence"]) {
     const fits = largest(sizes[symbol] ?? 1, (size) => foreseenBytes(graphs, { ...sizes, [symbol]: size }) <= limit);
-    if (fits > 0) return `A ${symbol} of ${fits} would fit; so may the backend "native" or "webgpu".`;
+    if (fits > 0) return [`A ${symbol} of ${fits} would fit`, ...others.map((other) => `so may ${other}`)].join("; ") + ".";
   }
-  return 'No batch of this model fits: use the backend "native" or "webgpu", or a smaller model.';
+  return `No batch of this model fits: use ${[...others, "a smaller model"].join(", or ")}.`;
 }
 
 /** The largest whole number below `from` for which a condition holds that holds for all smaller ones; 0 for none. */

@@ -2,6 +2,8 @@
 
 import type { Program } from "../codegen/program.ts";
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
+import { requireHostMemory } from "../runtime/memory.ts";
+import { keptBytes } from "../runtime/optimizer/prepared_weight.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
 import type { TakeGradient } from "../runtime/runner.ts";
 import { threadsOf } from "../runtime/threads.ts";
@@ -14,16 +16,22 @@ export class HostTraining implements TrainingRun {
   readonly #optimizer: OptimizerState;
   readonly #runner: PlannedRunner;
 
-  /** Compiles the program; sessions are made by the first step. */
+  /** Compiles the program; sessions are made by the first step. Throws "backend/memory" where weights and slots are more than the machine has. */
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, backend, threads, trainable } = options;
     const { optimizer, ...objective } = setup;
     this.#options = options;
     this.#runner = new PlannedRunner(spec, { mode: "train", ...objective, trainable, rowsOutside: true }, backend, parameters);
-    const reached = trainedBy(this.#runner.whole.program);
+    const { program } = this.#runner.whole;
+    const reached = trainedBy(program);
+    const weights = trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape }));
+    requireHostMemory(
+      program.weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+      keptBytes(weights, optimizer),
+    );
     this.#optimizer = new OptimizerState({
       optimizer,
-      weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
+      weights,
       data: (path) => parameters.get(path),
       move: (path, from, copy) => parameters.move(path, from, copy),
       threads: threadsOf(threads),

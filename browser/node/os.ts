@@ -9,3 +9,8 @@ export function availableParallelism(): number {
 export function homedir(): string {
   return "/home";
 }
+
+/** A page isn't told how much memory there is. */
+export function totalmem(): number {
+  return Infinity;
+}

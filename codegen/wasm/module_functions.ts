@@ -83,8 +83,8 @@ function lengthOf(chunks: Chunks): number {
 }
 
 /**
- * The module with `functions` replaced: each moves behind all others, so that what stands in its place can still call it. Null where one of them is not
- * there, or there more than once: then this is another module.
+ * The module with `functions` replaced, the first of each: it moves behind all others, so that what stands in its place can still call it. Null where one
+ * of them is not there: then this is another module.
  */
 export function replaceFunctions(module: Uint8Array, functions: readonly KnownFunction[]): Uint8Array<ArrayBuffer> | null {
   const output: Chunks = [module.subarray(0, FIRST_SECTION)];
@@ -104,7 +104,7 @@ export function replaceFunctions(module: Uint8Array, functions: readonly KnownFu
       place = output.push([]) - 1;
     } else if (id === SECTION.code) {
       if (types === null) return null;
-      const moved = moveFunctions(module, first, imported, functions);
+      const moved = moveFunctions(module, first, end, imported, functions);
       if (moved === null) return null;
       const list = module.subarray(types.start, types.end);
       const listed: Chunks = [unsigned(types.count + moved.indices.length), list, typesOf(list, moved.indices)];
@@ -124,49 +124,48 @@ export function replaceFunctions(module: Uint8Array, functions: readonly KnownFu
   return result;
 }
 
-/** The indices of types, encoded, of functions that a module has itself. */
+/** The types' indices, encoded, of functions that a module has itself; these in ascending order. */
 function typesOf(list: Uint8Array, indices: readonly number[]): number[] {
   const reader = new Reader(list);
-  const all: number[] = [];
-  while (reader.at < list.length) all.push(reader.unsigned());
-  return indices.flatMap((index) => unsigned(all[index]));
+  let next = 0;
+  return indices.flatMap((index) => {
+    while (next++ < index) reader.unsigned();
+    return unsigned(reader.unsigned());
+  });
 }
 
 /** A code section's contents with functions moved to its end, and which they were, counted without those imported. */
 function moveFunctions(
   module: Uint8Array,
   first: number,
+  last: number,
   imported: number,
   functions: readonly KnownFunction[],
 ): { readonly code: Chunks; readonly indices: readonly number[] } | null {
   const reader = new Reader(module, first);
   const count = reader.unsigned();
-  const sizes = new Set(functions.map(({ size }) => size));
-  const found = new Map<KnownFunction, { index: number; start: number; body: number; end: number }>();
   const begin = reader.at;
-  for (let index = 0; index < count; index++) {
+  const missing = new Set(functions);
+  const found: { readonly known: KnownFunction; readonly index: number; readonly start: number; readonly end: number }[] = [];
+  for (let index = 0; index < count && missing.size > 0; index++) {
     const start = reader.at;
     const size = reader.unsigned();
     const [body, end] = [reader.at, reader.at + size];
-    if (sizes.has(size)) {
-      const digest = digestOf(module.subarray(body, end));
-      const known = functions.find((one) => one.size === size && one.digest === digest);
-      if (known) {
-        if (found.has(known)) return null;
-        found.set(known, { index, start, body, end });
-      }
+    for (const known of missing) {
+      if (known.size !== size || known.digest !== digestOf(module.subarray(body, end))) continue;
+      missing.delete(known);
+      found.push({ known, index, start, end });
     }
     reader.at = end;
   }
-  if (found.size < functions.length) return null;
+  if (missing.size > 0) return null;
 
-  const inOrder = [...found].sort(([, x], [, y]) => x.index - y.index);
-  const code: Chunks = [unsigned(count + inOrder.length)];
+  const code: Chunks = [unsigned(count + found.length)];
   let at = begin;
-  inOrder.forEach(([{ replacement }, { start, end }], i) => {
-    code.push(module.subarray(at, start), replacement(imported + count + i).finish());
+  found.forEach(({ known, start, end }, i) => {
+    code.push(module.subarray(at, start), known.replacement(imported + count + i).finish());
     at = end;
   });
-  code.push(module.subarray(at, reader.at), ...inOrder.map(([, { start, end }]) => module.subarray(start, end)));
-  return { code, indices: inOrder.map(([, { index }]) => index) };
+  code.push(module.subarray(at, last), ...found.map(({ start, end }) => module.subarray(start, end)));
+  return { code, indices: found.map(({ index }) => index) };
 }

@@ -48,6 +48,22 @@ export interface OnnxUpdate {
   readonly key: string;
 }
 
+function describe({ path, shape }: TrainedWeight, optimizer: Optimizer) {
+  // A kernel tells scalars of the step from tensors by their rank.
+  const graphShape = shape.length === 0 ? [1] : shape;
+  const weight: StepWeight = { path, shape: graphShape, excludedFromDecay: optimizer.isExcludedFromWeightDecay(path) };
+  const slots = slotsOf(optimizer.settings, weight);
+  return { path, weight, shape, slots, kept: keptTensors(optimizer.settings, graphShape, slots) };
+}
+
+/** The bytes of all that an optimizer keeps for weights. */
+export function keptBytes(weights: readonly TrainedWeight[], optimizer: Optimizer): number {
+  return weights.reduce(
+    (sum, weight) => describe(weight, optimizer).kept.reduce((bytes, { shape }) => bytes + 4 * elements(shape), sum),
+    0,
+  );
+}
+
 /**
  * Makes the slots of weights, large ones in memories where kernels reach them, with room for the weights themselves if they `move` there;
  * compiles their updates. Weights of one kind share kernels through the cache.
@@ -59,13 +75,7 @@ export function prepareWeights(
   { moves, workers }: { readonly moves: boolean; readonly workers: number },
 ): PreparedWeight[] {
   const { settings } = optimizer;
-  const described = weights.map(({ path, shape }) => {
-    // A kernel tells scalars of the step from tensors by their rank.
-    const graphShape = shape.length === 0 ? [1] : shape;
-    const weight: StepWeight = { path, shape: graphShape, excludedFromDecay: optimizer.isExcludedFromWeightDecay(path) };
-    const slots = slotsOf(settings, weight);
-    return { path, weight, shape, slots, kept: keptTensors(settings, graphShape, slots) };
-  });
+  const described = weights.map((weight) => describe(weight, optimizer));
   const memories = placeWeights(described, moves, workers);
   return described.map(({ path, weight, shape, slots, kept }) => {
     const memory = memories.get(path);
