@@ -1,10 +1,10 @@
 /** What a program will take of memory, held against what there is, before anything is allocated. */
 
-import { totalmem } from "node:os";
 import { residentBytes, type Sizes } from "../codegen/cost.ts";
 import type { Graph } from "../codegen/ir/types.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { BackendName } from "./backend.ts";
+import { machineMemory } from "./machine_memory.ts";
 
 /** WebAssembly's 32-bit memory. */
 const WASM_HEAP = 2 ** 32;
@@ -22,14 +22,14 @@ export function foreseenBytes(graphs: readonly Graph[], sizes: Sizes): number {
 
 /** The bytes that graphs can take on a backend: a heap's, the machine's; Infinity for a GPU, which says itself what it has. */
 export function memoryOf(backend: BackendName): number {
-  return { wasm: WASM_HEAP, native: totalmem(), webgpu: Infinity }[backend];
+  return backend === "wasm" ? WASM_HEAP : backend === "native" ? machineMemory() : Infinity;
 }
 
 /**
  * Throws "backend/memory" where a model's weights and what an optimizer keeps for those that it trains are more than the machine has: with how much both
  * are, and what would fit.
  */
-export function requireHostMemory(weightBytes: number, keptBytes: number, memory: number = totalmem()): void {
+export function requireHostMemory(weightBytes: number, keptBytes: number, memory: number = machineMemory()): void {
   if (weightBytes + keptBytes <= memory) return;
   throw new OnnxHubError("backend/memory", "The weights and what the optimizer keeps for them need more memory than the machine has", {
     path: "compile.optimizer",
