@@ -90,7 +90,7 @@ describe("training on WebGPU", () => {
   });
 
   onWebgpu("keeps the newest weights on the GPU until they are asked for", async () => {
-    const model = small("webgpu");
+    const model = small({ name: "webgpu", syncEvery: 100 });
     const [{ path }] = model.weights;
     const before = model.parameters.get(path).slice();
     await steps(model, 0, 1);
