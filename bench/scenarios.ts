@@ -85,7 +85,8 @@ function growth(axis: string, title: string, sizes: readonly number[], workload:
   return {
     name: `grow-${axis}`,
     title: `How a training step grows with ${title}`,
-    points: sizes.map((size) => ({ label: `${axis} ${size}`, workload: workload(size) })),
+    // Enough steps for WebAssembly's second compiler.
+    points: sizes.map((size) => ({ label: `${axis} ${size}`, workload: { ...workload(size), warmUp: 6 } })),
     contestants: ["OnnxHub, native", "OnnxHub, wasm", "KerasHub, jax"],
     rounds: 3,
     steps: 1,

@@ -14,7 +14,7 @@ export interface Script {
 export const SCRIPTS: readonly Script[] = [
   { name: "optimizer", title: "The optimizer's step", file: "optimizer.ts", args: [] },
   { name: "dropout", title: "What dropout costs", file: "dropout.ts", args: [] },
-  { name: "quantize", title: "Weights in fewer bits", file: "quantize.ts", args: [] },
+  { name: "quantize", title: "Weights in fewer bits", file: "quantize.ts", args: ["--shape", "e5"] },
   { name: "compile", title: "Compiling a model", file: "compile.ts", args: [] },
   { name: "load", title: "Loading weights", file: "load.ts", args: [] },
   { name: "tokenize", title: "Texts to ids", file: "tokenize.ts", args: [] },
