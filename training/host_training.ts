@@ -3,6 +3,7 @@
 import type { Program } from "../codegen/program.ts";
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
 import { requireHostMemory } from "../runtime/memory.ts";
+import { elements } from "../runtime/optimizer/placement.ts";
 import { keptBytes } from "../runtime/optimizer/prepared_weight.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
 import type { TakeGradient } from "../runtime/runner.ts";
@@ -26,7 +27,7 @@ export class HostTraining implements TrainingRun {
     const reached = trainedBy(program);
     const weights = trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape }));
     requireHostMemory(
-      program.weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+      program.weights.reduce((sum, { shape }) => sum + 4 * elements(shape), 0),
       keptBytes(weights, optimizer),
     );
     this.#optimizer = new OptimizerState({

@@ -5,6 +5,7 @@ import type { Node, Shape, Value } from "../ir/types.ts";
 import { dropDeadCode } from "./dead_code.ts";
 import { replay } from "./replay.ts";
 import type { BoundGraph } from "./rows.ts";
+import { beforeReshape } from "./simplify.ts";
 import { SharingBuilder } from "./subexpressions.ts";
 
 /**
@@ -45,12 +46,4 @@ export function inHostsShapes({ graph, inputs, outputs }: BoundGraph): BoundGrap
     inputs: inputs.map((input) => ({ ...input, shape: inputShapes.get(input.name) ?? input.shape })),
     outputs: outputs.map((output) => ({ ...output, shape: outputShapes.get(output.name) ?? output.shape })),
   };
-}
-
-/** What a value was before it was reshaped; where `last` is given, only what has that last dimension, too. */
-function beforeReshape(value: Value, last?: Value["shape"][number]): Value {
-  const { producer } = value;
-  if (producer?.op !== "Reshape") return value;
-  const [before] = producer.inputs;
-  return last === undefined || before.shape.at(-1) === last ? beforeReshape(before, last) : value;
 }

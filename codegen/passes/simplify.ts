@@ -2,7 +2,7 @@
 
 import { GraphBuilder } from "../ir/builder.ts";
 import { broadcastShapes, sameShape } from "../ir/dims.ts";
-import type { Graph, Node, NodeOf, OpAttributes, OpName, Shape, Value } from "../ir/types.ts";
+import type { Dim, Graph, Node, NodeOf, OpAttributes, OpName, Shape, Value } from "../ir/types.ts";
 import { ruleOf } from "../ops/rules.ts";
 import { replay } from "./replay.ts";
 
@@ -24,10 +24,12 @@ function isAll(value: Value, number: number): boolean {
 /** The operand, where the result has its shape. */
 const same = (x: Value, shape: Shape): Value | null => sameShape(x.shape, shape) ? x : null;
 
-/** Moves that keep the elements' order. */
-function beforeReshape(x: Value): Value {
+/** What a value was before moves that keep the elements' order; where `last` is given, before those alone that keep that last dimension, too. */
+export function beforeReshape(x: Value, last?: Dim): Value {
   const { producer } = x;
-  return producer && ["Reshape", "Squeeze", "Unsqueeze"].includes(producer.op) ? beforeReshape(producer.inputs[0]) : x;
+  if (!producer || !["Reshape", "Squeeze", "Unsqueeze"].includes(producer.op)) return x;
+  const [before] = producer.inputs;
+  return last === undefined || before.shape.at(-1) === last ? beforeReshape(before, last) : x;
 }
 
 /** The same elements in another shape, without the reshapes in between. */
