@@ -3,6 +3,7 @@
 import { compile } from "../codegen/compile.ts";
 import { trainingRequest } from "../codegen/training_request.ts";
 import { expand, load } from "../spec/index.ts";
+import { median } from "./statistics.ts";
 
 const ROUNDS = 15;
 
@@ -36,7 +37,6 @@ for (let done = 0; done < ROUNDS; done++) {
   facts = `${parameters} parameters; training: ${graph.nodes.length} nodes, ${program.stages[0].model.length} bytes`;
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 const cell = (milliseconds: number): string => milliseconds.toFixed(1).padStart(8);
 console.log(`XLM-RoBERTa base, masked_lm: ${facts}`);
 console.log(`${"".padEnd(18)}   first ms  warm ms (median of ${ROUNDS - 1})`);

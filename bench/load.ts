@@ -15,6 +15,7 @@ import { backboneObject, typedConfig } from "../presets/kerashub/config.ts";
 import { PRESET_FILES, writePresetJson } from "../presets/kerashub/directory.ts";
 import { writeKerasWeights } from "../presets/kerashub/weights.ts";
 import { toHuggingFace } from "../spec/index.ts";
+import { median } from "./statistics.ts";
 
 const ROUNDS = 5;
 
@@ -98,8 +99,6 @@ function measure(what: string, path: string): Measured {
   if (child.status !== 0) throw new Error(child.stderr);
   return JSON.parse(child.stdout.trim().split("\n").at(-1)!);
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 const [what, path] = process.argv.slice(2);
 if (what !== undefined) {

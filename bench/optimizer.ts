@@ -7,6 +7,7 @@ import { Adam } from "../runtime/optimizer/config.ts";
 import { OptimizerState, type TrainedWeight } from "../runtime/optimizer/optimizer.ts";
 import { threadsOf } from "../runtime/threads.ts";
 import { expand, load } from "../spec/index.ts";
+import { median } from "./statistics.ts";
 
 const ROUNDS = 7;
 
@@ -54,8 +55,6 @@ interface Row {
 }
 
 const sizeOf = ({ shape }: TrainedWeight): number => shape.reduce((a, b) => a * b, 1);
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
-
 /** A running Adam over weights of its own. */
 function runningAdam(weights: readonly TrainedWeight[], threads: number): OptimizerState {
   const data = new Map<string, Float32Array>(weights.map((weight) => [weight.path, new Float32Array(sizeOf(weight)).fill(0.01)]));

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { median } from "./statistics.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 9);
 
@@ -45,7 +46,6 @@ for (let round = 0; round <= ROUNDS; round++) {
   }
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1];
 const cell = (text: string): string => text.padStart(11);
 console.log(`First fillMask of the embedded preset, milliseconds, median of ${ROUNDS} warm runs (fastest in brackets)`);
 console.log(`${"".padEnd(6)}${STEPS.map(cell).join("")}${"all of it".padStart(16)}`);

@@ -7,6 +7,7 @@ import { models, optimizers } from "../mod.ts";
 import { openBackend } from "../runtime/backends.ts";
 import type { DeviceLoadOptions, DeviceSession } from "../runtime/device.ts";
 import type { WebgpuDevice } from "../runtime/webgpu/device.ts";
+import { median } from "./statistics.ts";
 
 interface Shape {
   readonly vocabularySize: number;
@@ -111,7 +112,6 @@ function makeBatch([rows, length, masks]: BatchShape, vocabularySize: number): {
 }
 type Tensor = { dtype: "int32"; shape: number[]; data: Int32Array<ArrayBuffer> };
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 const round = (value: number): number => Number(value.toPrecision(4));
 
 /** Steps of the base shape: the first, then the median of the rest. */
