@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { withFusedProducts } from "./fused_products.ts";
+import { withFasterFunctions } from "./faster_module.ts";
 
 /** Beside onnxruntime-web's script, wherever the package manager put that. */
 const FILE = "ort-wasm-simd-threaded.wasm";
@@ -12,5 +12,5 @@ const FILE = "ort-wasm-simd-threaded.wasm";
 export function compileOnnxRuntime(): Promise<WebAssembly.Module> {
   const script = createRequire(import.meta.url).resolve("onnxruntime-web");
   // Not read asynchronously: whoever loads a model leaves the event loop no time to begin with the compilation.
-  return WebAssembly.compile(withFusedProducts(readFileSync(join(dirname(script), FILE))));
+  return WebAssembly.compile(withFasterFunctions(readFileSync(join(dirname(script), FILE))));
 }

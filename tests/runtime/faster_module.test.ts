@@ -9,7 +9,7 @@ import { encode } from "../../codegen/onnx/encode.ts";
 import { encodeModule, FunctionBody, op, unsigned } from "../../codegen/wasm/assembler.ts";
 import { type KnownFunction, replaceFunctions } from "../../codegen/wasm/module_functions.ts";
 import { RandomStream } from "../../random.ts";
-import { hasFusedMultiplyAdd, withFusedProducts } from "../../runtime/fused_products.ts";
+import { hasFusedMultiplyAdd, withFasterFunctions } from "../../runtime/faster_module.ts";
 import { wasmBackend } from "../../runtime/wasm.ts";
 
 const FILE = createRequire(import.meta.url).resolve("onnxruntime-web").replace(/[^\\/]*$/, "ort-wasm-simd-threaded.wasm");
@@ -80,13 +80,13 @@ describe("products with fused multiply-adds", () => {
   it("are possible in this runtime, and the published file has the kernels that they stand for", () => {
     const file = new Uint8Array(readFileSync(FILE));
     assert.ok(hasFusedMultiplyAdd());
-    const fused = withFusedProducts(file);
+    const fused = withFasterFunctions(file);
     assert.ok(fused.length > file.length);
     assert.ok(WebAssembly.validate(fused));
   });
   it("leave another module alone", () => {
     const other = module(1, 2);
-    assert.equal(withFusedProducts(other), other);
+    assert.equal(withFasterFunctions(other), other);
   });
 
   const random = new RandomStream(5, "products");
