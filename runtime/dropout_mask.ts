@@ -2,9 +2,7 @@
 
 import { dropoutMaskModule } from "../codegen/wasm/dropout_mask.ts";
 import type { RandomStream } from "../random.ts";
-
-/** Elements that are drawn at a time: few enough to stay in the first-level cache until they are copied out. */
-const TILE = 4096;
+import { DrawKernel, float32Bits } from "./draws.ts";
 
 /** Arrays that masks are drawn into again and again: the system takes longer to give fresh memory than the kernel to fill it. */
 export class MaskArrays {
@@ -31,16 +29,7 @@ export class MaskArrays {
   }
 }
 
-type MaskFunction = (address: number, count: number, index: number, k0: number, k1: number, threshold: number, scale: number) => void;
-
-/** The kernel with its memory. */
-let kernel: { readonly mask: MaskFunction; readonly tile: Float32Array; readonly scale: Int32Array } | null = null;
-
-function instantiate(): NonNullable<typeof kernel> {
-  const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(dropoutMaskModule()), { kernel: { memory } });
-  return { mask: exports.mask as MaskFunction, tile: new Float32Array(memory.buffer, 0, TILE), scale: new Int32Array(memory.buffer, 0, 1) };
-}
+let kernel: DrawKernel<"mask"> | null = null;
 
 /**
  * Fills a dropout mask: 1 / (1 - rate) in float32 where the draw keeps (probability 1 - rate), 0 where it drops. The draw of element i is the
@@ -50,14 +39,6 @@ export function fillDropoutMask(mask: Float32Array, stream: RandomStream, rate: 
   const threshold = Math.round(rate * 4294967296);
   // The kernel compares 32-bit integers, none of which reaches this one.
   if (threshold >= 4294967296) return void mask.fill(0);
-  kernel ??= instantiate();
-  const { tile } = kernel;
-  tile[0] = 1 / (1 - rate);
-  const scale = kernel.scale[0];
-  const [k0, k1] = stream.keys;
-  for (let start = 0; start < mask.length; start += TILE) {
-    const count = Math.min(TILE, mask.length - start);
-    kernel.mask(0, count, start, k0, k1, threshold, scale);
-    mask.set(count === TILE ? tile : tile.subarray(0, count), start);
-  }
+  kernel ??= new DrawKernel(dropoutMaskModule());
+  kernel.fill(mask, "mask", stream, threshold, float32Bits(1 / (1 - rate)));
 }

@@ -1,7 +1,11 @@
 /** Keras' initializers, drawn from the project's own seeded streams. */
 
+import { type InitialDistribution, initialValuesModule } from "../codegen/wasm/initial_values.ts";
 import { RandomStream } from "../random.ts";
 import type { Initializer } from "../spec/types.ts";
+import { DrawKernel, float32Bits } from "./draws.ts";
+
+let kernel: DrawKernel<InitialDistribution> | null = null;
 
 /** Fan in and fan out as Keras computes them (keras/src/initializers/random_initializers.py, `compute_fans`). */
 function fans(shape: readonly number[]): [number, number] {
@@ -12,16 +16,9 @@ function fans(shape: readonly number[]): [number, number] {
   return [shape.at(-2)! * receptive, shape.at(-1)! * receptive];
 }
 
-/** A standard normal cut at ±2 by drawing again, from the stream's indices i, i + step, …. */
-function truncated(stream: RandomStream, index: number, step: number): number {
-  for (let at = index;; at += step) {
-    const z = stream.normal(at);
-    if (Math.abs(z) <= 2) return z;
-  }
-}
-
 /**
- * The initial values of a weight [row-major, float32]. A pure function of initializer, shape, seed and path.
+ * The initial values of a weight [row-major, float32]. A pure function of initializer, shape, seed and path, the same to the bit on every engine.
+ * Normal values are quantiles of uniform draws by an approximation of erf⁻¹ in float32, as JAX draws them; element i is of the stream's number at i.
  *
  * Truncated normals are not rescaled to keep their variance, except in the variance-scaling family (he, lecun, glorot), as in Keras.
  */
@@ -29,8 +26,13 @@ export function initialize(initializer: Initializer, shape: readonly number[], s
   const size = shape.reduce((a, b) => a * b, 1);
   const data = new Float32Array(size);
   const stream = new RandomStream(seed, "initializer", path);
-  const uniform = (low: number, high: number) => fillWith(data, (i) => low + (high - low) * stream.uniform(i));
-  const cut = (mean: number, stddev: number) => fillWith(data, (i) => mean + stddev * truncated(stream, i, size));
+  const draw = (distribution: InitialDistribution, location: number, scale: number) => {
+    kernel ??= new DrawKernel(initialValuesModule());
+    kernel.fill(data, distribution, stream, float32Bits(location), float32Bits(scale));
+    return data;
+  };
+  const uniform = (low: number, high: number) => draw("uniform", low, high - low);
+  const cut = (mean: number, stddev: number) => draw("truncatedNormal", mean, stddev);
   const [fanIn, fanOut] = fans(shape);
   switch (initializer.type) {
     case "zeros":
@@ -40,7 +42,7 @@ export function initialize(initializer: Initializer, shape: readonly number[], s
     case "constant":
       return data.fill(initializer.value);
     case "random_normal":
-      return fillWith(data, (i) => initializer.mean + initializer.stddev * stream.normal(i));
+      return draw("normal", initializer.mean, initializer.stddev);
     case "random_uniform":
       return uniform(initializer.minval, initializer.maxval);
     case "truncated_normal":
@@ -60,8 +62,3 @@ export function initialize(initializer: Initializer, shape: readonly number[], s
 
 /** The standard deviation of a standard normal cut at ±2. */
 const TRUNCATED_STDDEV = 0.87962566103423978;
-
-function fillWith(data: Float32Array<ArrayBuffer>, value: (index: number) => number): Float32Array<ArrayBuffer> {
-  for (let i = 0; i < data.length; i++) data[i] = value(i);
-  return data;
-}

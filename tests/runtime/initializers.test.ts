@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { RandomStream } from "../../random.ts";
 import { initialize } from "../../runtime/initializers.ts";
 import type { Initializer } from "../../spec/types.ts";
 
@@ -24,6 +25,25 @@ const cases: readonly (readonly [Initializer, Expected])[] = [
   [{ type: "he_normal" }, { stddev: Math.sqrt(2 / 120), limit: 2 * Math.sqrt(2 / 120) / TRUNCATED }],
   [{ type: "lecun_normal" }, { stddev: Math.sqrt(1 / 120), limit: 2 * Math.sqrt(1 / 120) / TRUNCATED }],
 ];
+
+/** 1 - erf(t) for t ≥ 0, to 1e-15 of itself: by its power series, or its continued fraction (Abramowitz and Stegun, 7.1.6 and 7.1.14). */
+function erfc(t: number): number {
+  if (t < 2.5) {
+    let [term, sum] = [t, t];
+    for (let n = 1; n < 80; n++) sum += term *= 2 * t * t / (2 * n + 1);
+    return 1 - 2 / Math.sqrt(Math.PI) * Math.exp(-t * t) * sum;
+  }
+  let fraction = t;
+  for (let n = 120; n > 0; n--) fraction = t + n / 2 / fraction;
+  return Math.exp(-t * t) / (Math.sqrt(Math.PI) * fraction);
+}
+
+/** What a standard normal variable exceeds in magnitude with probability `tail`, by Newton's method from close by. */
+function quantile(tail: number, close: number): number {
+  let z = Math.abs(close);
+  for (let step = 0; step < 3; step++) z += (erfc(z / Math.SQRT2) - tail) / (Math.sqrt(2 / Math.PI) * Math.exp(-z * z / 2));
+  return Math.sign(close) * z;
+}
 
 describe("initializers", () => {
   for (const [initializer, { mean = 0, stddev, limit }] of cases) {
@@ -52,5 +72,33 @@ describe("initializers", () => {
     assert.equal(draw(1, "a"), draw(1, "a"));
     assert.notEqual(draw(1, "a"), draw(2, "a"));
     assert.notEqual(draw(1, "a"), draw(1, "b"));
+  });
+  it("draw normal values as quantiles of the stream's numbers, within 1e-6 of themselves or of one", () => {
+    const size = 200_000;
+    const stream = new RandomStream(3, "initializer", "kernel");
+    for (const [type, within] of [["random_normal", 1], ["truncated_normal", 1 - erfc(Math.SQRT2)]] as const) {
+      const data = initialize({ type, mean: 0, stddev: 1 }, [size], 3, "kernel");
+      for (let i = 0; i < size; i++) {
+        const x = Math.fround(Math.fround(Math.fround(stream.uint32(i) | 0) * 2 ** -31) * Math.fround(within));
+        const expected = x === 0 ? 0 : quantile(1 - Math.abs(x), data[i] || Number.MIN_VALUE);
+        assert.ok(Math.abs(data[i] - expected) <= 1e-6 * Math.max(1, Math.abs(expected)), `${type} at ${i}: ${data[i]}, not ${expected}`);
+      }
+    }
+  });
+  it("draw the same numbers on every engine", () => {
+    const first = (initializer: Initializer) => [...initialize(initializer, [10_001], 7, "kernel").subarray(0, 3)];
+    assert.deepEqual(first({ type: "random_uniform", minval: -1, maxval: 1 }), [
+      -0.89887535572052,
+      0.6680415868759155,
+      -0.7691771984100342,
+    ]);
+    assert.deepEqual(first({ type: "random_normal", mean: 0, stddev: 1 }), [0.1270822435617447, -0.4288373589515686, 0.2934514284133911]);
+    assert.deepEqual(first({ type: "truncated_normal", mean: 0, stddev: 0.02 }), [
+      0.0024254173040390015,
+      -0.008163481950759888,
+      0.00559473130851984,
+    ]);
+    const words = new Uint32Array(initialize({ type: "random_normal", mean: 0, stddev: 1 }, [10_001], 7, "kernel").buffer);
+    assert.equal(words.reduce((hash, word) => Math.imul(hash ^ word, 0x01000193), 0x811c9dc5) >>> 0, 3201475160);
   });
 });
