@@ -5,6 +5,7 @@ import { before, describe, it } from "node:test";
 import { OnnxHubError } from "../../errors.ts";
 import { openBackend } from "../../runtime/backends.ts";
 import { assertLogs, assertRelative, assertTensor, type Golden, readFixture } from "../golden/goldens.ts";
+import { SENTENCES } from "../presets/declaration_sentences.ts";
 import { installNative, runThere } from "./install.ts";
 
 /** What `program.ts` prints. */
@@ -13,6 +14,7 @@ interface Printed {
   readonly logits: readonly (readonly number[])[];
   readonly losses: readonly number[];
   readonly gradients: Readonly<Record<string, readonly number[]>>;
+  readonly quantized: Readonly<Record<string, { readonly tokens: readonly string[]; readonly greatest: number }>>;
   readonly steps: Readonly<
     Record<string, readonly Readonly<Record<string, number>>[]>
   >;
@@ -57,6 +59,13 @@ describe("the native backend, where onnxruntime-node is installed", () => {
       }
     }
   });
+  for (const [mode, tolerance] of [["float16", 0.02], ["int8", 1]] as const) {
+    it(`fills the shipped preset's masks with weights in ${mode}, logits within ${tolerance} of float32's`, () => {
+      const { tokens, greatest } = printed.quantized[mode];
+      assert.deepEqual(tokens, SENTENCES.map(([, token]) => token));
+      assert.ok(greatest > 0 && greatest <= tolerance, String(greatest));
+    });
+  }
   it("trains as KerasHub does", () => {
     assert.ok(Object.keys(printed.steps).includes("adam"));
     for (const [name, steps] of Object.entries(printed.steps)) {

@@ -7,6 +7,7 @@ import { models } from "../../mod.ts";
 import { openBackend } from "../../runtime/backends.ts";
 import { ProgramRunner } from "../../runtime/runner.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
+import { SENTENCES } from "../presets/declaration_sentences.ts";
 import { fixture, type Golden, optimizerOf, readFixture } from "../golden/goldens.ts";
 
 const [choice] = process.argv.slice(2) as ["native" | "auto"];
@@ -60,6 +61,17 @@ for (const stagesFor of [undefined, sizes]) {
 }
 await model.dispose();
 
+// The shipped preset in each format of weights: its sentences' words, and how far the logits are from float32's.
+const maskedLM = await models.MaskedLM.fromPreset("xlm_roberta_declaration", { backend: choice, threads: 2 });
+const texts = SENTENCES.map(([sentence]) => sentence);
+const quantized: Record<string, { tokens: string[]; greatest: number }> = {};
+for (const mode of ["float16", "int8"] as const) {
+  await maskedLM.quantize(mode);
+  const tokens = (await maskedLM.fillMask(texts, { topK: 1 })).map(([[{ token }]]) => token);
+  quantized[mode] = { tokens, greatest: (await maskedLM.compareQuantizedMasks(texts)).greatest };
+}
+await maskedLM.dispose();
+
 const steps: Record<string, Record<string, number>[]> = {};
 for (
   const name of ["adam", "adafactor"].filter((name) => name in golden.runs)
@@ -75,5 +87,5 @@ for (
   await trained.dispose();
 }
 console.log(
-  JSON.stringify({ backend: backend.name, logits, losses, gradients, steps }),
+  JSON.stringify({ backend: backend.name, logits, losses, gradients, quantized, steps }),
 );
