@@ -19,8 +19,8 @@ export class DrawKernel<Name extends string> {
     this.#tile = new Float32Array(memory.buffer, 0, TILE);
   }
 
-  /** Fills an array by one of the functions: element i by the stream's number at i. `parameters` are 32-bit integers. */
-  fill(target: Float32Array, name: Name, { keys: [k0, k1] }: RandomStream, ...[first, second]: readonly [number, number]): void {
+  /** Fills an array by one of the functions, whose own parameters are two 32-bit integers: element i by the stream's number at i, modulo 2³². */
+  fill(target: Float32Array, name: Name, { keys: [k0, k1] }: RandomStream, first: number, second: number): void {
     const draw = this.#functions[name];
     for (let start = 0; start < target.length; start += TILE) {
       const count = Math.min(TILE, target.length - start);

@@ -14,25 +14,27 @@ const KERNELS: readonly KnownFunction[] = [
   { size: 1922, digest: 0xca587132, replacement: (original) => sgemmKernel(original, true) },
 ];
 
-/** Into how many times as many parts as there are threads work is cut. */
+/** Parts of work for each thread. */
 const PARTS_A_THREAD = 4;
+
+/**
+ * The body of a function of a thread pool: what the function `original` says of it, into how many parts work is cut for its threads, but four for each where
+ * there are more threads than one.
+ */
+export function morePartsThan(original: number): FunctionBody {
+  const body = new FunctionBody(1);
+  const degree = body.local(wasmType.i32);
+  body.get(0).emit(op.call, ...unsigned(original)).set(degree);
+  body.get(degree).i32(PARTS_A_THREAD).emit(op.i32Mul).get(degree);
+  return body.i32(1).get(degree).emit(op.i32LtU, op.select);
+}
 
 /**
  * `ThreadPool::DegreeOfParallelism` of the same file, which says into how many parts work is cut: as many as there are threads, so that all wait for the
  * slowest. Where a processor's cores are known to differ, onnxruntime makes four times as many, which threads take as they come
  * (onnxruntime/core/common/threadpool.cc, `TaskGranularityFactor`). A module can't know what it runs on: laptops have such cores, and others are shared.
  */
-const DEGREE_OF_PARALLELISM: KnownFunction = {
-  size: 271,
-  digest: 0x2896d5eb,
-  replacement(original) {
-    const body = new FunctionBody(1);
-    const degree = body.local(wasmType.i32);
-    body.get(0).emit(op.call, ...unsigned(original)).set(degree);
-    body.get(degree).i32(PARTS_A_THREAD).emit(op.i32Mul).get(degree);
-    return body.i32(1).get(degree).emit(op.i32LtU, op.select);
-  },
-};
+const DEGREE_OF_PARALLELISM: KnownFunction = { size: 271, digest: 0x2896d5eb, replacement: morePartsThan };
 
 /** Whether the engine has fused multiply-adds: V8 and JavaScriptCore have them since 2023 (WebAssembly relaxed SIMD). */
 export function hasFusedMultiplyAdd(): boolean {

@@ -16,6 +16,20 @@ function fans(shape: readonly number[]): [number, number] {
   return [shape.at(-2)! * receptive, shape.at(-1)! * receptive];
 }
 
+/** The greatest uniform value that is drawn. */
+const GREATEST = 1 - 2 ** -24;
+
+/** The float32 number by which values from 0 to 1 are scaled, so that `low` plus the greatest isn't rounded to more than `high`. */
+function spanOf(low: number, high: number): number {
+  const span = Float32Array.of(high - low);
+  const bits = new Int32Array(span.buffer);
+  // A positive float32 number's bits less one, as an integer, are those of the number before it.
+  while (span[0] > 0 && Number.isFinite(span[0]) && Math.fround(Math.fround(low) + Math.fround(span[0] * GREATEST)) > Math.fround(high)) {
+    bits[0]--;
+  }
+  return span[0];
+}
+
 /**
  * The initial values of a weight [row-major, float32]. A pure function of initializer, shape, seed and path, the same to the bit on every engine.
  * Normal values are quantiles of uniform draws by an approximation of erf⁻¹ in float32, as JAX draws them; element i is of the stream's number at i.
@@ -31,7 +45,11 @@ export function initialize(initializer: Initializer, shape: readonly number[], s
     kernel.fill(data, distribution, stream, float32Bits(location), float32Bits(scale));
     return data;
   };
-  const uniform = (low: number, high: number) => draw("uniform", low, high - low);
+  const uniform = (low: number, high: number) => {
+    const span = spanOf(low, high);
+    // The difference of two float32 numbers may be none.
+    return Number.isFinite(span) ? draw("uniform", low, span) : data.map((_, i) => low + (high - low) * stream.uniform(i));
+  };
   const cut = (mean: number, stddev: number) => draw("truncatedNormal", mean, stddev);
   const [fanIn, fanOut] = fans(shape);
   switch (initializer.type) {

@@ -21,6 +21,7 @@ export const op = {
   f64Store: 0x39,
   i32Const: 0x41,
   i32Eqz: 0x45,
+  i32Ne: 0x47,
   i32LtU: 0x49,
   i32GeU: 0x4f,
   i32Add: 0x6a,

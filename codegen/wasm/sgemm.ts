@@ -19,8 +19,8 @@ export const SGEMM_TYPE = {
 /** Columns of a packed panel. */
 const PANEL = 16;
 /**
- * Heights of tiles: the first as long as there are rows, for its sums, two vectors of a row of `b` and one of an element of `a` take 15 registers, which is
- * what V8 has; the second for what is left of a power of two.
+ * Heights of tiles: the greater takes, with its sums, two vectors of a row of `b` and one of an element of `a`, 15 registers, which is what V8 has; of eight
+ * rows the lesser leaves none over.
  */
 const TILES = [6, 4] as const;
 const VECTORS = 2;
@@ -110,7 +110,9 @@ export function sgemmKernel(original: number, accumulate: boolean): FunctionBody
   body.get(ldc).i32(2).emit(op.i32Shl).set(targetStride);
   body.get(alpha).vector("f32x4Splat").set(scale);
   for (const height of TILES) {
-    body.get(computed).emit(op.i32Eqz).get(countM).i32(height).emit(op.i32GeU, op.i32And).when(() => {
+    body.get(computed).emit(op.i32Eqz).get(countM).i32(height).emit(op.i32GeU, op.i32And);
+    if (height === TILES[0]) body.get(countM).i32(2 * TILES[1]).emit(op.i32Ne, op.i32And);
+    body.when(() => {
       computeRows(height);
       body.i32(height).set(computed);
     });

@@ -1,4 +1,4 @@
-/** Matrix products of onnxruntime-web with fused multiply-adds: in the published file, and of all sizes. */
+/** What replaces functions of onnxruntime-web's module: functions known by their code, matrix products with fused multiply-adds, work in more parts. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { encode } from "../../codegen/onnx/encode.ts";
 import { encodeModule, FunctionBody, op, unsigned } from "../../codegen/wasm/assembler.ts";
 import { type KnownFunction, replaceFunctions } from "../../codegen/wasm/module_functions.ts";
 import { RandomStream } from "../../random.ts";
-import { hasFusedMultiplyAdd, withFasterFunctions } from "../../runtime/faster_module.ts";
+import { hasFusedMultiplyAdd, morePartsThan, withFasterFunctions } from "../../runtime/faster_module.ts";
 import { wasmBackend } from "../../runtime/wasm.ts";
 
 const FILE = createRequire(import.meta.url).resolve("onnxruntime-web").replace(/[^\\/]*$/, "ort-wasm-simd-threaded.wasm");
@@ -76,18 +76,34 @@ describe("functions of a module", () => {
   });
 });
 
-describe("products with fused multiply-adds", () => {
-  it("are possible in this runtime, and the published file has the kernels that they stand for", () => {
+describe("onnxruntime-web's module", () => {
+  it("has the functions that others stand for in the published file; another module is left alone", () => {
     const file = new Uint8Array(readFileSync(FILE));
-    assert.ok(hasFusedMultiplyAdd());
-    const fused = withFasterFunctions(file);
-    assert.ok(fused.length > file.length);
-    assert.ok(WebAssembly.validate(fused));
-  });
-  it("leave another module alone", () => {
+    const faster = withFasterFunctions(file);
+    assert.ok(faster.length > file.length);
+    assert.ok(WebAssembly.validate(faster));
     const other = module(1, 2);
     assert.equal(withFasterFunctions(other), other);
   });
+  it("cuts work into four parts for each thread where there are several, into one where there is one", async () => {
+    // Two functions from i32 to i32: what it is given is the degree, and the other asks that one.
+    const section = (id: number, ...body: readonly number[]) => [id, body.length, ...body];
+    const code = [new FunctionBody(1).get(0), morePartsThan(0)].flatMap((body) => body.finish());
+    const bytes = Uint8Array.of(
+      ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...section(1, 1, 0x60, 1, 0x7f, 1, 0x7f),
+      ...section(3, 2, 0, 0),
+      ...section(7, 1, 5, ...new TextEncoder().encode("parts"), 0, 1),
+      ...section(10, 2, ...code),
+    );
+    const { instance } = await WebAssembly.instantiate(bytes);
+    const parts = instance.exports.parts as (degree: number) => number;
+    assert.deepEqual([0, 1, 2, 3, 16].map(parts), [0, 1, 8, 12, 64]);
+  });
+});
+
+describe("products with fused multiply-adds", () => {
+  it("are possible in this runtime", () => assert.ok(hasFusedMultiplyAdd()));
 
   const random = new RandomStream(5, "products");
   it("are what onnxruntime-web computes with: one rounding where the engine has an instruction for both", async () => {
@@ -106,7 +122,7 @@ describe("products with fused multiply-adds", () => {
   /** Whole tiles and panels, less than one, and every kind of remainder; more elements than are packed at once. */
   const SIZES: readonly (readonly [rows: number, inner: number, columns: number])[] = [
     ...[[6, 4, 16], [12, 8, 32], [5, 4, 16], [6, 3, 16], [6, 4, 15], [6, 4, 17], [7, 5, 31], [11, 1, 8], [1, 7, 33], [2, 300, 20]] as const,
-    ...[[13, 129, 143], [37, 257, 129], [64, 700, 260], [96, 515, 18]] as const,
+    ...[[13, 129, 143], [37, 257, 129], [64, 700, 260], [96, 515, 18], [8, 9, 32], [32, 64, 48]] as const,
   ];
   for (const [transA, transB] of [[false, false], [true, false], [false, true], [true, true]]) {
     it(`are right to 1e-6 of the sum of magnitudes for all sizes${transA ? ", the left side transposed" : ""}${transB ? ", the right side transposed" : ""}`, async () => {

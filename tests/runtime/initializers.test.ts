@@ -85,6 +85,16 @@ describe("initializers", () => {
       }
     }
   });
+  it("draw no uniform value above the bound, however it is rounded, and finite ones between bounds as far apart as can be", () => {
+    for (const [minval, maxval] of [[0.18, 0.19], [2.9, 3.1], [1.7, 1.9], [-0.19, -0.18], [1000, 1000.1]]) {
+      const data = initialize({ type: "random_uniform", minval, maxval }, [2 ** 22], 0, "k");
+      const [least, greatest] = data.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
+      assert.ok(least >= Math.fround(minval) && greatest <= Math.fround(maxval), `${least} to ${greatest}`);
+      assert.ok(greatest - least > 0.999 * (maxval - minval), `${least} to ${greatest}`);
+    }
+    const data = initialize({ type: "random_uniform", minval: -3e38, maxval: 3e38 }, [1000], 0, "k");
+    assert.ok(data.every((x) => Math.abs(x) <= 3.0001e38) && data.some((x) => x > 2e38) && data.some((x) => x < -2e38));
+  });
   it("draw the same numbers on every engine", () => {
     const first = (initializer: Initializer) => [...initialize(initializer, [10_001], 7, "kernel").subarray(0, 3)];
     assert.deepEqual(first({ type: "random_uniform", minval: -1, maxval: 1 }), [
