@@ -73,6 +73,8 @@ export class Task extends Model {
   readonly #weights: readonly WeightInfo[];
   readonly #padding: Padding | null;
   #compilation: Compilation | null = null;
+  /** Whether a call trains it. */
+  #training = false;
   #engine: ModelEngine | null = null;
 
   /** A task over a backbone; the head's own configuration in camelCase among the options. */
@@ -274,9 +276,22 @@ export class Task extends Model {
     return body(this.#context());
   }
 
-  // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async #train<T>(body: (context: TrainingContext) => Promise<T>): Promise<T> {
-    if (this.quantization === "float32") return this.#run(body);
+    if (this.#training) {
+      throw new OnnxHubError("model/training", `${this.name} is being trained by another call`, {
+        path: this.name,
+        expected: "one call that trains at a time",
+        remedy: "Await that call first: both would start from the same weights.",
+      });
+    }
+    if (this.quantization === "float32") {
+      this.#training = true;
+      try {
+        return await this.#run(body);
+      } finally {
+        this.#training = false;
+      }
+    }
     throw new OnnxHubError(
       "model/quantized",
       `${this.name} infers with weights in ${this.quantization}: it is not to be trained meanwhile`,

@@ -34,7 +34,7 @@ export function quantizeMatrix(
       let most = 0;
       for (let at = column * inner; at < (column + 1) * inner; at++) {
         const size = Math.abs(data[at]);
-        if (!(size <= most)) most = size;
+        if (size > most || Number.isNaN(size)) most = size;
       }
       greatest[column] = most;
     }
@@ -42,19 +42,13 @@ export function quantizeMatrix(
     for (let at = 0, row = 0; row < inner; row++) {
       for (let column = 0; column < columns; column++, at++) {
         const size = Math.abs(data[at]);
-        if (!(size <= greatest[column])) greatest[column] = size;
+        if (size > greatest[column] || Number.isNaN(size)) greatest[column] = size;
       }
     }
   }
   const inverse = new Float64Array(columns);
   greatest.forEach((most, column) => {
-    if (!(most < Infinity)) {
-      throw new OnnxHubError("model/not-finite", `The weight ${weight} has a number that is not finite`, {
-        path: weight,
-        expected: "finite numbers",
-        found: String(most),
-      });
-    }
+    if (!Number.isFinite(most)) throw notFinite(weight, most);
     scales[column] = most / range;
     // A scale of zero, of zeros or of what underflows, leaves zeros.
     inverse[column] = scales[column] === 0 ? 0 : 1 / scales[column];
@@ -76,10 +70,19 @@ export function quantizeMatrix(
   return { values, scales };
 }
 
-/** The float16 bits of a weight. Throws "model/float16" for a weight with a number that float16 does not have. */
+function notFinite(path: string, found: number): OnnxHubError {
+  return new OnnxHubError("model/not-finite", "A weight has a number that is not finite", {
+    path,
+    expected: "finite numbers",
+    found: String(found),
+  });
+}
+
+/** The float16 bits of a weight. Throws "model/not-finite", and "model/float16" for a weight with a number that is too large for it. */
 export function halfWeight(data: Float32Array, weight: string): Uint16Array<ArrayBuffer> {
   const wrong = data.findIndex((x) => !(Math.abs(x) < FLOAT16_OVERFLOW));
   if (wrong < 0) return float32ToFloat16(data);
+  if (!Number.isFinite(data[wrong])) throw notFinite(`${weight}[${wrong}]`, data[wrong]);
   throw new OnnxHubError("model/float16", `The weight ${weight} has a number that is too large for float16`, {
     path: `${weight}[${wrong}]`,
     expected: "numbers from -65504 to 65504",

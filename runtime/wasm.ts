@@ -3,6 +3,7 @@
 import * as ort from "onnxruntime-web";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
+import { turnEventLoop } from "./event_loop.ts";
 import { openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
 import { withFixedMemory } from "./wasm_memory.ts";
@@ -12,9 +13,9 @@ let configured: number | null = null;
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs one job after the other: onnxruntime-web refuses two runs at once. */
+/** Runs one job after the other: onnxruntime-web refuses two runs at once, and each blocks the event loop. */
 function alone<T>(job: () => Promise<T>): Promise<T> {
-  const result = last.then(job, job);
+  const result = last.then(turnEventLoop).then(job);
   last = result.catch(() => {});
   return result;
 }

@@ -122,9 +122,15 @@ describe("a quantized backbone", () => {
     backbone.parameters.set(path, values(1e5));
     await backbone.quantize("float16");
     await refused(() => backbone.predict(x), "model/float16", /65504/, /intermediate_dense\/kernel/);
-    backbone.parameters.set(path, values(NaN));
-    await backbone.quantize("int8");
-    await refused(() => backbone.predict(x), "model/not-finite", /intermediate_dense\/kernel/);
+    for (const wrong of [NaN, Infinity]) {
+      const one = values(1);
+      one.data[3] = wrong; // numbers follow it
+      backbone.parameters.set(path, one);
+      for (const mode of ["float16", "int8"] as const) {
+        await backbone.quantize(mode);
+        await refused(() => backbone.predict(x), "model/not-finite", /intermediate_dense\/kernel/, new RegExp(String(wrong)));
+      }
+    }
     backbone.parameters.set(path, values(1));
     assert.ok((await backbone.predict(x)).sequence_output.data.every(Number.isFinite));
     await backbone.dispose();

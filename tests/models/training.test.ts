@@ -191,6 +191,41 @@ describe("a loss or metric of one's own", () => {
   });
 });
 
+describe("a model that is being trained", () => {
+  it("is trained by one call at a time, also from a callback, and again once that call is over or has failed", async () => {
+    const model = await loadTiny();
+    model.compile({ optimizer: new optimizers.SGD(0.1) });
+    const first = model.trainOnBatch(x, y);
+    await refused(() => model.trainOnBatch(x, y), "model/training", /another call/);
+    await refused(() => model.fit({ x, y, verbose: 0 }), "model/training");
+    await first;
+    const callback = new callbacks.LambdaCallback({ onEpochEnd: async () => void await model.trainOnBatch(x, y) });
+    await refused(() => model.fit({ x, y, verbose: 0, callbacks: [callback] }), "model/training");
+    await refused(() => model.trainOnBatch(x, [[9, 10]]), "data/rows");
+    assert.ok(Number.isFinite((await model.trainOnBatch(x, y)).loss));
+    await model.dispose();
+  });
+
+  it("is evaluated from a callback, and lets timers run meanwhile", async () => {
+    const model = await loadTiny();
+    model.compile({ optimizer: new optimizers.SGD(0.1) });
+    const evaluated: number[] = [];
+    let fired = 0;
+    const timer = setInterval(() => fired++, 1);
+    const callback: callbacks.Callback = new callbacks.LambdaCallback({
+      onEpochEnd: async () => {
+        evaluated.push((await model.evaluate({ x, y, verbose: 0 })).loss);
+        if (fired > 0) callback.model.stopTraining = true;
+      },
+    });
+    await model.fit({ x, y, epochs: 5000, verbose: 0, callbacks: [callback] });
+    clearInterval(timer);
+    assert.ok(fired > 0 && evaluated.length < 5000, `${evaluated.length} epochs`);
+    assert.ok(evaluated.every(Number.isFinite));
+    await model.dispose();
+  });
+});
+
 describe("callbacks on a real model", () => {
   it("save the weights of the best epoch to a file that loads, and stop early with the best weights", async () => {
     const model = await loadTiny();
