@@ -33,22 +33,28 @@ export interface Compilation {
 /** Settles what a task's `compile` was given; "auto" is what its spec says. */
 export function settle({ compile: defaults }: ExpandedHead, options: CompileOptions): Compilation {
   checkOptions("compile", options, COMPILE_OPTIONS);
-  const { optimizer = "auto", loss = "auto", metrics = "auto", weightedMetrics = "auto" } = options;
+  const { optimizer = "auto", loss = "auto" } = options;
   const camel = (config: Readonly<Record<string, ConfigValue>>) =>
     Object.fromEntries(Object.entries(config).map(([key, value]) => [camelCase(key), value]));
   const settledLoss = loss === "auto" ? getLoss(defaults.loss.name, camel(defaults.loss.config)) : getLoss(loss);
-  const settledMetrics = (given: NonNullable<CompileOptions["metrics"]>, own: typeof defaults.metrics): Metric[] =>
-    given === "auto"
-      ? own.map(({ name, config }) => getMetric(name, settledLoss.description, camel(config)))
-      : given.map((metric) => getMetric(metric, settledLoss.description));
+  const settledMetrics = (option: "metrics" | "weightedMetrics", own: typeof defaults.metrics): Metric[] => {
+    const given = options[option] ?? "auto";
+    if (given === "auto") return own.map(({ name, config }) => getMetric(name, settledLoss.description, camel(config)));
+    if (Array.isArray(given)) return given.map((metric) => getMetric(metric, settledLoss.description));
+    throw new OnnxHubError("model/option", "Metrics come in a list", {
+      path: `compile.${option}`,
+      expected: 'a list of metrics or their names, or "auto"',
+      found: JSON.stringify(given) ?? String(given),
+    });
+  };
   const compilation: Compilation = {
     loss: settledLoss,
     optimizer: getOptimizer(
       optimizer === "auto" ? { class_name: defaults.optimizer.name, config: defaults.optimizer.config } : optimizer,
     ),
     metrics: [
-      ...settledMetrics(metrics, defaults.metrics).map((metric) => ({ metric, weighted: false })),
-      ...settledMetrics(weightedMetrics, defaults.weighted_metrics).map((metric) => ({ metric, weighted: true })),
+      ...settledMetrics("metrics", defaults.metrics).map((metric) => ({ metric, weighted: false })),
+      ...settledMetrics("weightedMetrics", defaults.weighted_metrics).map((metric) => ({ metric, weighted: true })),
     ],
   };
   const labels = compilation.metrics.map(({ metric }) => metric.name);

@@ -14,10 +14,10 @@ import { architectureNames, expand, type Spec } from "../spec/index.ts";
 import type { ExpandedSpec, ExpandedTokenizer } from "../spec/types.ts";
 import { tokenizerFiles, tokenizerFromFiles } from "../text/huggingface.ts";
 import type { TextTokenizer } from "../text/tokenizer.ts";
-import type { Backbone } from "./backbone.ts";
 import { builtInSpec } from "./built_in.ts";
 import type { Model } from "./model.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
+import { warnOfFreshWeights } from "./fresh_weights.ts";
 import { baseClasses, classesOf, registeredArchitectures } from "./registry.ts";
 import type { Task } from "./task.ts";
 import { tokenizerOf } from "./tokenizer.ts";
@@ -86,23 +86,10 @@ export function openHuggingFacePreset(source: PresetSource, theirs: JsonObject, 
       withWeights((checkpoint) => {
         checkNothingExtra(checkpoint, expanded().checkpoints.huggingface!.weights, table.unused ?? []);
         const lacking = readInto(checkpoint, backbone, "backbone");
-        warn(task ?? backbone, source, task && lacking.length > 0 ? lacking.filter(usedBy(task)) : lacking);
+        warnOfFreshWeights(task ?? backbone, source, task && lacking.length > 0 ? lacking.filter(usedBy(task)) : lacking);
       }),
-    readHead: (task) =>
-      withWeights((checkpoint) => {
-        const lacking = readInto(checkpoint, task, "head");
-        warn(task, source, lacking);
-        return lacking.length === 0;
-      }),
+    readHead: (task) => withWeights((checkpoint) => readInto(checkpoint, task, "head")),
   };
-}
-
-/** Says, as transformers does, which weights were not there: they are fresh. */
-function warn({ name }: Backbone | Task, source: PresetSource, lacking: readonly string[]): void {
-  if (lacking.length === 0) return;
-  console.warn(
-    `${source.name} has no weights for ${lacking.join(", ")} of ${name}: they are freshly initialized. Train the model before using it.`,
-  );
 }
 
 /** Whether a task's outputs depend on a weight: a masked language model leaves BERT's pooler alone. */

@@ -17,6 +17,7 @@ import type { Spec } from "../spec/index.ts";
 import type { ConfigValue } from "../spec/types.ts";
 import { assetNames } from "../text/tokenizer.ts";
 import { builtInSpec } from "./built_in.ts";
+import { headWeights } from "./fresh_weights.ts";
 import type { OpenedPreset, SavedPart } from "./opened_preset.ts";
 import { baseClasses, classesOf, registeredArchitectures } from "./registry.ts";
 import { tokenizerFromAssets, tokenizerOf } from "./tokenizer.ts";
@@ -90,9 +91,10 @@ export function openKerasHubPreset(source: PresetSource, config: KerasObject, pa
     },
     async readHead(task) {
       const file = await source.file(PRESET_FILES.taskWeights);
-      if (file === undefined) return false;
-      readInto(task, file, kerasCheckpoint(task).head_groups, task.weights.filter(({ part }) => part === "head"));
-      return true;
+      const weights = headWeights(task);
+      if (file === undefined) return weights.map(({ path }) => path);
+      readInto(task, file, kerasCheckpoint(task).head_groups, weights);
+      return [];
     },
   };
 }

@@ -49,7 +49,14 @@ export abstract class Model {
     this.name = name;
     this.expanded = expanded;
     this.parameters = parameters;
-    if (typeof backend !== "string") checkSyncEvery(backend);
+    if (typeof backend !== "string") checkSettings(backend);
+    if (!Number.isSafeInteger(seed)) {
+      throw new OnnxHubError("model/option", "A seed is a whole number", {
+        path: `${name}.seed`,
+        expected: "a whole number",
+        found: String(seed),
+      });
+    }
     this.run = { backend, seed, threads };
   }
 
@@ -216,11 +223,11 @@ export abstract class Model {
       });
     }
     infos.forEach(({ path, shape }, i) => {
-      if (shape.join() === weights[i].shape.join()) return;
+      if (shape.join() === weights[i]?.shape?.join()) return;
       throw new OnnxHubError("model/weight-shape", `These values don't fit the weight ${path}`, {
         path: `setWeights[${i}]`,
         expected: `[${shape.join(", ")}]`,
-        found: `[${weights[i].shape.join(", ")}]`,
+        found: Array.isArray(weights[i]?.shape) ? `[${weights[i].shape.join(", ")}]` : "no tensor",
       });
     });
     infos.forEach(({ path }, i) => this.parameters.set(path, weights[i]));
@@ -235,7 +242,15 @@ export abstract class Model {
   }
 }
 
-function checkSyncEvery({ syncEvery }: Exclude<BackendChoice, string>): void {
+function checkSettings(backend: Exclude<BackendChoice, string>): void {
+  if (typeof backend?.name !== "string") {
+    throw new OnnxHubError("backend/unknown", "There is no such backend", {
+      path: "backend",
+      expected: 'a backend\'s name, or settings such as { name: "webgpu", syncEvery: 1 }',
+      found: JSON.stringify(backend) ?? String(backend),
+    });
+  }
+  const { syncEvery } = backend;
   if (syncEvery === undefined || (Number.isInteger(syncEvery) && syncEvery >= 1)) return;
   throw new OnnxHubError("backend/sync-every", "That is no number of steps after which to copy the weights", {
     path: "backend.syncEvery",

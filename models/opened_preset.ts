@@ -30,6 +30,6 @@ export interface OpenedPreset {
   checkSizes?(): Promise<void>;
   /** Reads the backbone's weights, of a task's backbone or of one for itself; throws "preset/no-weights" where there are none. */
   readBackbone(backbone: Backbone, task?: Task): Promise<void>;
-  /** Reads the head's weights; false where the preset has none for this task. */
-  readHead(task: Task): Promise<boolean>;
+  /** Reads the head's weights; the paths of those that the preset lacks. */
+  readHead(task: Task): Promise<readonly string[]>;
 }

@@ -12,6 +12,7 @@ import type { BackboneOptionsByArchitecture } from "./generated/index.ts";
 import { openHuggingFacePreset } from "./huggingface_preset.ts";
 import { openKerasHubPreset } from "./kerashub_preset.ts";
 import type { RunOptions } from "./model.ts";
+import { headWeights, warnOfFreshWeights } from "./fresh_weights.ts";
 import type { OpenedPreset } from "./opened_preset.ts";
 import { camelCase } from "../spec/naming.ts";
 import type { MaskedLMPreprocessorOptions, Preprocessor } from "./preprocessor.ts";
@@ -192,7 +193,10 @@ export async function loadTask(task: string, architecture: string | null, preset
     await opened.readBackbone(backbone, model);
     // As with KerasHub, giving what has no default (a number of classes) asks for a fresh head.
     const fresh = headKeys.some((key) => camelCase(key) in given && isRequired(head.config![key]));
-    if (saved && !fresh) await opened.readHead(model);
+    if (!fresh) {
+      const lacking = saved ? await opened.readHead(model) : headWeights(model).map(({ path }) => path);
+      warnOfFreshWeights(model, opened.source, lacking);
+    }
   }
   return model;
 }

@@ -27,7 +27,8 @@ export function parseExpression(text: string, path: string): ExpressionNode {
     throw new OnnxHubError("codegen/expression", "This is no expression", {
       path,
       expected: "Jinja's syntax, such as mean(square(y_true - y_pred), axis=-1)",
-      found: `${text} (${(error as Error).message})`,
+      // The parser's own text has a placeholder that it forgot to fill in.
+      found: `${text} (${(error as Error).message.replace(/, got \$\{[^}]*\} instead.*/s, "")})`,
       cause: error,
     });
   }

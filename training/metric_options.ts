@@ -114,9 +114,9 @@ const classes = {
 
 /** A metric of your own: an expression over `y_true` and `y_pred` that gives one number a label slot; the metric is its weighted mean. */
 export class Expression extends Metric {
-  /** `labels` as in `losses.Expression`; `direction` tells callbacks whether more is better. */
-  constructor(expression: string, options: { name: string; labels?: "index" | "like_predictions"; direction?: "up" | "down" }) {
-    super("Expression", { expression, labels: options.labels ?? "index" }, options.name, options.direction ?? "up", "mean");
+  /** `labels` as in `losses.Expression`; `direction` tells callbacks whether more is better; the default of `name` is "expression". */
+  constructor(expression: string, options: { name?: string; labels?: "index" | "like_predictions"; direction?: "up" | "down" } = {}) {
+    super("Expression", { expression, labels: options.labels ?? "index" }, options.name ?? "expression", options.direction ?? "up", "mean");
   }
 }
 

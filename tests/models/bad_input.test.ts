@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { losses, models, optimizers } from "../../mod.ts";
+import { callbacks, losses, models, optimizers } from "../../mod.ts";
 import { refused } from "./refused.ts";
 
 const CONFIG = { vocabularySize: 40, numLayers: 1, numHeads: 2, hiddenDim: 8, intermediateDim: 16, maxSequenceLength: 6 };
@@ -145,7 +145,34 @@ describe("bad use of a model", () => {
     const weights = await backbone.getWeights();
     await refused(() => backbone.setWeights(weights.slice(1)), "model/weight-count");
     await refused(() => backbone.setWeights([...weights.slice(1), weights[0]]), "model/weight-shape", /setWeights\[0\]/);
+    const data = weights.map((weight) => weight.data) as unknown as typeof weights;
+    await refused(() => backbone.setWeights(data), "model/weight-shape", /found no tensor/);
     assert.deepEqual(await backbone.getWeights(), weights);
+  });
+  it("settings that are no backend, seeds that are no whole number, and metrics that are no list are refused", async () => {
+    for (const backend of [null, {}] as unknown as "wasm"[]) {
+      await refused(() => new models.XLMRobertaBackbone({ ...CONFIG, backend }), "backend/unknown", /syncEvery/);
+    }
+    for (const seed of [NaN, 1.5, "a" as unknown as number]) {
+      await refused(() => new models.XLMRobertaBackbone({ ...CONFIG, seed }), "model/option", /seed/, new RegExp(`found ${seed}`));
+    }
+    const task = new models.XLMRobertaMaskedLM({ backbone: new models.XLMRobertaBackbone(CONFIG) });
+    await refused(
+      () => task.compile({ metrics: "accuracy" as unknown as [] }),
+      "model/option",
+      /compile\.metrics/,
+      /list/,
+      /found "accuracy"/,
+    );
+    task.compile({ loss: new losses.Expression("(y_true") });
+    await refused(() => task.fit({ x, y, verbose: 0 }), "codegen/expression", /closing parenthesis\)/);
+  });
+  it("callbacks' numbers and functions that are none are refused", async () => {
+    for (const patience of [NaN, -1, "2" as unknown as number]) {
+      await refused(() => new callbacks.EarlyStopping({ patience }), "training/option", /EarlyStopping\.patience/, /0 or more/);
+    }
+    await refused(() => new callbacks.EarlyStopping({ minDelta: NaN }), "training/option", /minDelta/, /found NaN/);
+    await refused(() => new callbacks.LearningRateScheduler(5 as unknown as () => number), "training/option", /schedule/, /found 5/);
   });
   it("a preset that isn't there is refused", () =>
     refused(() => models.MaskedLM.fromPreset("no/such/preset"), "preset/not-found", /no\/such\/preset/));

@@ -10,6 +10,7 @@ import { models, spec } from "../../mod.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { bytesOf, filesOf, hdf5Tree } from "./preset_files.ts";
 import { refused } from "./refused.ts";
+import { warningsOf } from "./warnings.ts";
 
 const root = mkdtempSync(join(tmpdir(), "onnxhub-models-"));
 after(() => rmSync(root, { recursive: true }));
@@ -209,6 +210,22 @@ describe("fromPreset", () => {
       await fresh.dispose();
     }
     await saved.dispose();
+  });
+
+  it("says which weights of a head are fresh, where it lacks them and no fresh ones were asked for", async () => {
+    const lacking = join(root, "lacking");
+    await (await models.MaskedLM.fromPreset(TINY)).saveToPreset(lacking);
+    const load = async (options = {}) => void await (await models.MaskedLM.fromPreset(lacking, options)).dispose();
+    assert.deepEqual(await warningsOf(load), []);
+    rmSync(join(lacking, "task.weights.h5"));
+    const [said, ...more] = await warningsOf(load);
+    assert.match(said, /masked_lm.*freshly initialized/);
+    for (const name of ["kernel", "bias", "gamma"]) assert.ok(said.includes(name), said);
+    assert.deepEqual(more, []);
+    rmSync(join(lacking, "task.json"));
+    assert.equal((await warningsOf(load)).length, 1);
+    assert.deepEqual(await warningsOf(() => load({ loadWeights: false })), []);
+    assert.deepEqual(await warningsOf(() => models.TextClassifier.fromPreset(lacking, { numClasses: 2 })), []);
   });
 
   it("refuses the preset of another architecture, of no such task, and options that there aren't", async () => {

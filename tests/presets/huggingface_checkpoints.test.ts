@@ -11,6 +11,7 @@ import { openSafetensors, type SafetensorsData, type SafetensorsEntry, writeSafe
 import { models } from "../../mod.ts";
 import { fixture } from "../golden/goldens.ts";
 import { refused } from "../models/refused.ts";
+import { warningsOf } from "../models/warnings.ts";
 
 /** A tensor to write; its type in `dtype` is also its values'. */
 interface Tensor {
@@ -93,19 +94,6 @@ async function backboneWeights(directory: string): Promise<Map<string, number[]>
   const found = new Map(backbone.weights.map(({ path }, i) => [path, [...values[i].data]]));
   await backbone.dispose();
   return found;
-}
-
-/** What `body` writes with `console.warn`. */
-async function warningsOf(body: () => Promise<unknown>): Promise<string[]> {
-  const said: string[] = [];
-  const { warn } = console;
-  console.warn = (...parts: unknown[]) => void said.push(parts.join(" "));
-  try {
-    await body();
-  } finally {
-    console.warn = warn;
-  }
-  return said;
 }
 
 const rename = (tensors: Tensors, change: (name: string) => string): void => {

@@ -1,5 +1,6 @@
 /** The callback that ends training when a value stops improving. */
 
+import { OnnxHubError } from "../../errors.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import type { Logs } from "./callback.ts";
 import { checkOptions, MonitorCallback, type MonitorOptions } from "./monitor_callback.ts";
@@ -56,6 +57,15 @@ export class EarlyStopping extends MonitorCallback {
       "restoreBestWeights",
       "startFromEpoch",
     ]);
+    for (const name of ["patience", "startFromEpoch"] as const) {
+      const value: unknown = options[name] ?? 0;
+      if (typeof value === "number" && value >= 0) continue;
+      throw new OnnxHubError("training/option", "That is no number of epochs", {
+        path: `EarlyStopping.${name}`,
+        expected: "a number, 0 or more",
+        found: JSON.stringify(value) === "null" ? String(value) : JSON.stringify(value),
+      });
+    }
     super(options, null, options.minDelta);
     this.patience = options.patience ?? 0;
     this.verbose = options.verbose ?? 0;

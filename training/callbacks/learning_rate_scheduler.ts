@@ -27,11 +27,18 @@ export class LearningRateScheduler extends Callback {
   readonly schedule: (epoch: number, learningRate: number) => number;
   readonly verbose: 0 | 1;
 
-  /** Takes the function alone too. */
+  /** Takes the function alone too. Throws "training/option" for what is none. */
   constructor(options: LearningRateSchedulerOptions | LearningRateSchedulerOptions["schedule"]) {
     super();
     const named: LearningRateSchedulerOptions = typeof options === "function" ? { schedule: options } : options;
-    checkOptions("LearningRateScheduler", named, ["schedule", "verbose"]);
+    checkOptions("LearningRateScheduler", Object(named), ["schedule", "verbose"]);
+    if (typeof named?.schedule !== "function") {
+      throw new OnnxHubError("training/option", "The schedule is a function", {
+        path: "LearningRateScheduler.schedule",
+        expected: "a function of the epoch and the learning rate",
+        found: String(named?.schedule ?? named),
+      });
+    }
     this.schedule = named.schedule;
     this.verbose = named.verbose ?? 0;
   }

@@ -36,7 +36,7 @@ export abstract class MonitorCallback extends Callback {
   best: number | null;
   #sign: 1 | -1 | null = null;
 
-  /** Throws "training/option" for an unknown mode. */
+  /** Throws "training/option" for an unknown mode, and a least change that is no number. */
   constructor(options: MonitorOptions, baseline: number | null = null, minDelta = 0) {
     super();
     const { monitor = "val_loss", mode = "auto" } = options;
@@ -45,6 +45,13 @@ export abstract class MonitorCallback extends Callback {
         path: `${new.target.name}.mode`,
         expected: '"auto", "min" or "max"',
         found: JSON.stringify(mode),
+      });
+    }
+    if (!Number.isFinite(minDelta)) {
+      throw new OnnxHubError("training/option", "The least change is a number", {
+        path: `${new.target.name}.minDelta`,
+        expected: "a finite number",
+        found: String(minDelta),
       });
     }
     this.monitor = monitor;

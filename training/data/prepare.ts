@@ -125,6 +125,14 @@ function checkRows(batch: Batch, path: string): void {
 }
 
 function needsNumbers(path: string): OnnxHubError {
+  if (path.endsWith(".y")) {
+    return new OnnxHubError("data/text", "Labels are numbers", {
+      path,
+      expected: "arrays of numbers",
+      found: "texts",
+      remedy: "Give each class its index, from 0 on.",
+    });
+  }
   return new OnnxHubError("data/text", "Texts need a preprocessor, and this model has none", {
     path,
     expected: "arrays of numbers",
