@@ -25,7 +25,7 @@ export interface FilledMask {
   readonly id: number;
   /** The token as the vocabulary has it: `▁free`. */
   readonly token: string;
-  /** The whole text with this token in place of this mask, other masks with their most likely tokens. */
+  /** The text, as far as the model reads it (its sequence length), with this token in place of this mask, other masks with their most likely tokens. */
   readonly text: string;
 }
 

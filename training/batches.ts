@@ -1,5 +1,6 @@
 /** The batches of an epoch, each prepared while the one before it runs. */
 
+import { OnnxHubError } from "../errors.ts";
 import type { Epochs, Preparation, PreprocessCall } from "./data.ts";
 import { prepare } from "./data.ts";
 import type { Batch } from "./engine.ts";
@@ -53,5 +54,16 @@ export class PreparedBatches {
     if (!lazy) return null;
     const step = this.#step++;
     return { step, batch: await prepare(lazy(), { ...this.#call, step }, this.#preparation, `batch ${step}`) };
+  }
+}
+
+/** The result of a batch's run. What is wrong with its data says in which batch: its indices are of the batch's rows, in their shuffled order. */
+export async function inBatch<T>(step: number, running: Promise<T>): Promise<T> {
+  try {
+    return await running;
+  } catch (error) {
+    if (!(error instanceof OnnxHubError) || !error.code.startsWith("data/") || !error.path || error.path.startsWith("batch ")) throw error;
+    const { code, what, path, expected, found, remedy } = error;
+    throw new OnnxHubError(code, what, { path: `batch ${step}.${path}`, expected, found, remedy, cause: error });
   }
 }

@@ -2,7 +2,7 @@
 
 import { CallbackList } from "./callbacks/callback_list.ts";
 import type { Logs } from "./callbacks/callback.ts";
-import { PreparedBatches } from "./batches.ts";
+import { inBatch, PreparedBatches } from "./batches.ts";
 import { Run, type TrainingContext } from "./context.ts";
 import { dataSource, Epochs, type PreprocessCall } from "./data.ts";
 import { checkEvaluateOptions, type EvaluateOptions } from "./options.ts";
@@ -45,7 +45,7 @@ export async function evaluateEpoch(
   const batches = new PreparedBatches(epochs, { preprocess, inputs }, call);
   for (let next = await batches.next(); next; next = await batches.next()) {
     await callbacks.at("onTestBatchBegin", next.step);
-    const running = run.engine.testBatch(next.batch);
+    const running = inBatch(next.step, run.engine.testBatch(next.batch));
     batches.prefetch();
     run.metrics.add(await running);
     await callbacks.at("onTestBatchEnd", next.step, run.metrics.logs());

@@ -1,6 +1,6 @@
 /** Keras' `fit`: epochs of batches, with validation, callbacks and history. */
 
-import { PreparedBatches } from "./batches.ts";
+import { inBatch, PreparedBatches } from "./batches.ts";
 import type { Logs } from "./callbacks/callback.ts";
 import { CallbackList } from "./callbacks/callback_list.ts";
 import type { History } from "./callbacks/history.ts";
@@ -74,7 +74,7 @@ async function trainEpoch(run: Run, epochs: Epochs, callbacks: CallbackList, epo
   );
   for (let next = await batches.next(); next; next = await batches.next()) {
     await callbacks.at("onTrainBatchBegin", next.step);
-    const running = run.engine.trainBatch(next.batch);
+    const running = inBatch(next.step, run.engine.trainBatch(next.batch));
     batches.prefetch();
     run.metrics.add(await running);
     run.batch = next.step + 1;

@@ -3,7 +3,7 @@
 import { OnnxHubError } from "../errors.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import { CallbackList } from "./callbacks/callback_list.ts";
-import { PreparedBatches } from "./batches.ts";
+import { inBatch, PreparedBatches } from "./batches.ts";
 import { Run, type TrainingContext } from "./context.ts";
 import { dataSource, Epochs } from "./data.ts";
 import { checkPredictOptions, type PredictOptions } from "./options.ts";
@@ -36,7 +36,7 @@ export async function predict(context: TrainingContext, options: PredictOptions)
     const batches = new PreparedBatches(epochs, { preprocess, inputs }, { mode: "predict", epoch: 0 });
     for (let next = await batches.next(); next; next = await batches.next()) {
       await callbacks.predictBatchBegin(next.step);
-      const running = run.engine.predictBatch(next.batch.x);
+      const running = inBatch(next.step, run.engine.predictBatch(next.batch.x));
       batches.prefetch();
       const result = await running;
       for (const [name, output] of Object.entries(result)) (outputs[name] ??= []).push(output);

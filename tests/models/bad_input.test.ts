@@ -114,6 +114,24 @@ describe("bad hyperparameters", () => {
     refused(make({ hiddenDim: 1 }), "spec/value", /self_attention|encoder/, /found 0/));
 });
 
+describe("bad data in a later batch", () => {
+  it("says in which batch it is, in fit, evaluate and predict", async () => {
+    const maskedLM = new models.XLMRobertaMaskedLM({ backbone: new models.XLMRobertaBackbone(CONFIG) });
+    const labels = { x, y: [[6], [40]], batchSize: 1, shuffle: false, verbose: 0 } as const;
+    await refused(() => maskedLM.fit(labels), "data/range", /\(at batch 1\.y\[0\]\[0\]\)/, /found 40/);
+    const { shuffle: _, ...tested } = labels;
+    await refused(() => maskedLM.evaluate(tested), "data/range", /batch 1\.y\[0\]\[0\]/);
+    const wrong = { ...x, token_ids: [x.token_ids[0], [0, 7, 99, 2]] };
+    await refused(
+      () => maskedLM.predict({ x: wrong, batchSize: 1, verbose: 0 }),
+      "data/range",
+      /batch 1\.x\.token_ids\[0\]\[2\]/,
+      /found 99/,
+    );
+    await maskedLM.dispose();
+  });
+});
+
 describe("bad use of a model", () => {
   it("Task itself can't be made, and says what can", () =>
     refused(() => new models.Task({ backbone: new models.XLMRobertaBackbone(CONFIG) }), "model/abstract", /models\.MaskedLM/));
