@@ -8,8 +8,8 @@ export function threadsOf(threads: number | undefined): number {
   if (threads === undefined) return Math.min(availableParallelism(), 8);
   if (Number.isInteger(threads) && threads >= 1 && threads <= 64) return threads;
   throw new OnnxHubError("backend/threads", "That is no number of threads", {
-    path: "backend.threads",
+    path: "threads",
     expected: "a whole number from 1 to 64",
-    found: String(threads),
+    found: typeof threads === "string" ? JSON.stringify(threads) : String(threads),
   });
 }

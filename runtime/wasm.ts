@@ -29,7 +29,7 @@ function configure({ threads }: BackendOptions): void {
     ort.env.logLevel = "error";
   } else if (threads !== undefined && threads !== configured) {
     throw new OnnxHubError("backend/threads", "The number of threads is fixed once the first model is loaded", {
-      path: "backend.threads",
+      path: "threads",
       expected: String(configured),
       found: String(threads),
       remedy: "Set it on the first model of the process.",
