@@ -407,11 +407,39 @@ export class Task extends Model {
     return saveWeightsFile(this, path);
   }
 
-  /** Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote. */
+  /**
+   * Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote; all weights or, where something is wrong, none.
+   *
+   * Where the task is compiled, its optimizer goes on from the file's: iterations, learning rate, slots, so that training goes on as if it had never
+   * stopped, dropout included. (Keras wants `optimizer.build` called first.) Another optimizer's variables, or those of other weights, are left out with
+   * Keras' warning; a task that isn't compiled leaves out all. To begin anew, call `compile` afterwards.
+   *
+   * @example
+   * ```ts
+   * import { models, optimizers } from "onnxhub";
+   * const make = () => {
+   *   const backbone = new models.BertBackbone({
+   *     vocabularySize: 100, numLayers: 1, numHeads: 2, hiddenDim: 16, intermediateDim: 32, maxSequenceLength: 8,
+   *   });
+   *   const classifier = new models.BertTextClassifier({ backbone, numClasses: 2 });
+   *   classifier.compile({ optimizer: new optimizers.Adam(1e-3) });
+   *   return classifier;
+   * };
+   * const x = { token_ids: [[2, 5, 3]], segment_ids: [[0, 0, 0]], padding_mask: [[1, 1, 1]] };
+   * const trained = make();
+   * await trained.trainOnBatch(x, [1]);
+   * await trained.saveWeights("examples/out/declaration.weights.h5");
+   * const resumed = make();
+   * await resumed.loadWeights("examples/out/declaration.weights.h5");
+   * console.log(resumed.optimizerState?.iterations); // 1
+   * await trained.dispose();
+   * await resumed.dispose();
+   * ```
+   */
   // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async loadWeights(path: string): Promise<void> {
     this.assertAlive();
-    return loadWeightsFile(this, path);
+    return loadWeightsFile(this, path, this.#compilation && this.#ready());
   }
 
   /** Writes the head's weights to a `.weights.h5` file. */
@@ -427,7 +455,7 @@ export class Task extends Model {
     return loadTaskWeights(this, path);
   }
 
-  /** The optimizer's state, once training has begun. */
+  /** The optimizer's state, once training has begun or {@linkcode loadWeights} has read one. */
   get optimizerState(): ModelEngine["optimizer"] | null {
     return this.#engine?.hasTrained ? this.#engine.optimizer : null;
   }

@@ -6,6 +6,7 @@ import { writeShardedKerasWeights } from "../presets/kerashub/sharded_writing.ts
 import {
   type KerasCheckpoint,
   type KerasVariable,
+  readKerasOptimizer,
   readKerasWeights,
   wholeTaskGroups,
   writeKerasWeights,
@@ -13,6 +14,7 @@ import {
 } from "../presets/kerashub/weights.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import type { ExpandedKerasGroup } from "../spec/types.ts";
+import type { ModelEngine } from "../training/model_engine.ts";
 import type { Backbone } from "./backbone.ts";
 import type { Model } from "./model.ts";
 import type { Task } from "./task.ts";
@@ -93,11 +95,13 @@ export async function saveWeightsFile(task: Task, path: string): Promise<void> {
   await writeFileAtomic(path, (temporary) => writeFrom(task, temporary, groups, task.weights, { root: task.name, optimizer }));
 }
 
-/** Keras' `load_weights` of a task. */
+/** Keras' `load_weights` of a task: all weights or none, and the optimizer's variables where there is an engine that trains. */
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
-export async function loadWeightsFile(task: Task, path: string): Promise<void> {
+export async function loadWeightsFile(task: Task, path: string, engine: ModelEngine | null): Promise<void> {
   checkName(path);
+  const takeUp = engine && readKerasOptimizer(path, (stored) => engine.readOptimizer(stored));
   readInto(task, path, wholeTaskGroups(kerasCheckpoint(task)), task.weights);
+  takeUp?.();
 }
 
 /** KerasHub's `save_task_weights`: the head's weights. */

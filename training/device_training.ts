@@ -8,7 +8,7 @@ import { weightChangedOn, weightOn } from "../runtime/device_weights.ts";
 import { DeviceOptimizer } from "../runtime/optimizer/device_optimizer.ts";
 import { cachedCompile } from "../runtime/program_cache.ts";
 import type { Batch, BatchResult } from "./engine.ts";
-import { trainedBy } from "./host_training.ts";
+import { programRequest, trainedWeights } from "./training_program.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
 
 /** The share of the time that copies to the host may take where nobody says how often they are made. */
@@ -30,12 +30,10 @@ export class DeviceTraining implements TrainingRun {
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, trainable } = options;
     this.#options = options;
-    const { optimizer, ...objective } = setup;
-    this.#compiled = cachedCompile(spec, { mode: "train", ...objective, trainable, provider: "webgpu" });
-    const reached = trainedBy(this.#compiled.program);
+    this.#compiled = cachedCompile(spec, programRequest(setup, trainable, "webgpu"));
     this.#optimizer = new DeviceOptimizer({
-      optimizer,
-      weights: trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape })),
+      optimizer: setup.optimizer,
+      weights: trainedWeights(this.#compiled, trainable, parameters),
       device: () => this.#device(),
       weight: (device, path) => weightOn(device, parameters, path),
       changed: (device, path) => weightChangedOn(device, parameters, path),

@@ -1,6 +1,5 @@
 /** Training on a CPU backend: weights, gradients and slots are typed arrays on the host. */
 
-import type { Program } from "../codegen/program.ts";
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
 import { requireHostMemory } from "../runtime/memory.ts";
 import { elements } from "../runtime/optimizer/placement.ts";
@@ -9,6 +8,7 @@ import { PlannedRunner } from "../runtime/planned_runner.ts";
 import type { TakeGradient } from "../runtime/runner.ts";
 import { threadsOf } from "../runtime/threads.ts";
 import type { Batch, BatchResult } from "./engine.ts";
+import { programRequest, trainedWeights } from "./training_program.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
 
 /** Compiles the training program, and runs it batch by batch; gradients update their weights as they come. */
@@ -20,14 +20,13 @@ export class HostTraining implements TrainingRun {
   /** Compiles the program; sessions are made by the first step. Throws "backend/memory" where weights and slots are more than the machine has. */
   constructor(options: TrainingRunOptions) {
     const { spec, setup, parameters, backend, threads, trainable } = options;
-    const { optimizer, ...objective } = setup;
+    const { optimizer } = setup;
     this.#options = options;
-    this.#runner = new PlannedRunner(spec, { mode: "train", ...objective, trainable, rowsOutside: true }, backend, parameters);
-    const { program } = this.#runner.whole;
-    const reached = trainedBy(program);
-    const weights = trainable.filter((path) => reached.has(path)).map((path) => ({ path, shape: parameters.info(path).shape }));
+    this.#runner = new PlannedRunner(spec, programRequest(setup, trainable, "cpu"), backend, parameters);
+    const { whole } = this.#runner;
+    const weights = trainedWeights(whole, trainable, parameters);
     requireHostMemory(
-      program.weights.reduce((sum, { shape }) => sum + 4 * elements(shape), 0),
+      whole.program.weights.reduce((sum, { shape }) => sum + 4 * elements(shape), 0),
       keptBytes(weights, optimizer),
     );
     this.#optimizer = new OptimizerState({
@@ -66,9 +65,4 @@ export class HostTraining implements TrainingRun {
     await this.#runner.dispose();
     await this.#optimizer.dispose();
   }
-}
-
-/** The weights that a program gives gradients of. */
-export function trainedBy({ stages }: Program): Set<string> {
-  return new Set(stages.flatMap(({ outputs }) => outputs.flatMap((output) => "weight" in output ? [output.weight] : [])));
 }

@@ -4,8 +4,10 @@ import type { Provider } from "../codegen/ops/rule.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
+import { isBeginning, readSaved, type SavedOptimizer } from "../runtime/optimizer/saved_variables.ts";
 import type { Parameters } from "../runtime/parameters.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
+import { cachedCompile } from "../runtime/program_cache.ts";
 import type { RunResult } from "../runtime/runner.ts";
 import type { Tensor } from "../runtime/tensor.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
@@ -13,6 +15,7 @@ import type { Batch, BatchResult, Engine } from "./engine.ts";
 import { DeviceTraining } from "./device_training.ts";
 import { HostTraining } from "./host_training.ts";
 import { readState, writeState } from "./state_file.ts";
+import { programRequest, trainedWeights } from "./training_program.ts";
 import type { TrainingOptimizer, TrainingRun } from "./training_run.ts";
 import type { TrainingSetup } from "./training_setup.ts";
 
@@ -74,11 +77,15 @@ export class ModelEngine implements Engine {
     return this.#training !== null;
   }
 
+  #trainable(): string[] {
+    return this.#options.trainable().map(({ path }) => path);
+  }
+
   /** Training of the weights that are to be trained now; another set of weights begins anew. */
   #ensureTraining(): TrainingRun {
     const { spec, setup, parameters, backend, threads, seed, provider, syncEvery } = this.#options;
-    const trainable = this.#options.trainable().map(({ path }) => path);
-    const key = trainable.join("\n");
+    const trainable = this.#trainable();
+    const key = keyOf(trainable);
     if (this.#training?.key === key) return this.#training.run;
     if (trainable.length === 0) {
       throw new OnnxHubError("training/nothing-trainable", "There is nothing to train: every weight is frozen", {
@@ -172,6 +179,41 @@ export class ModelEngine implements Engine {
     this.#batches = state.batches;
   }
 
+  /**
+   * Reads the optimizer's variables of one of Keras' files. Changes nothing yet: what it gives takes them up, with the position in the random streams, or
+   * warns as Keras does that they don't fit.
+   */
+  readOptimizer(saved: SavedOptimizer): () => void {
+    const { spec, parameters, provider, setup } = this.#options;
+    const { optimizer } = setup;
+    const trainable = this.#trainable();
+    const skip = (why: string) => console.warn(`Skipping variable loading for optimizer '${optimizer.name}', because ${why}.`);
+    const state = readSaved(saved, {
+      optimizer,
+      weights: trainable.map((path) => parameters.info(path)),
+      trained: () => {
+        if (trainable.length === 0) return [];
+        return trainedWeights(cachedCompile(spec, programRequest(setup, trainable, provider)), trainable, parameters);
+      },
+      hasBegun: this.#training?.key === keyOf(trainable),
+    });
+    if (typeof state === "string") return () => skip(state);
+    if (isBeginning(state, optimizer)) return () => {};
+    if (trainable.length === 0) return () => skip("every weight is frozen");
+    return () => {
+      let training: TrainingOptimizer;
+      try {
+        training = this.optimizer;
+      } catch (error) {
+        // A model that is only to be used may be larger than one that can be trained.
+        if (!(error instanceof OnnxHubError) || error.code !== "backend/memory") throw error;
+        return skip("training needs more memory than the machine has");
+      }
+      training.setState({ ...state, tensors: state.tensors ?? training.getState().tensors });
+      this.#batches = state.batches;
+    };
+  }
+
   /** Keras' `.weights.h5`. */
   saveWeights(path: string): Promise<void> {
     return this.#options.files.save(path);
@@ -186,4 +228,9 @@ export class ModelEngine implements Engine {
   async dispose(): Promise<void> {
     await Promise.all([this.#training?.run.dispose(), this.#test?.dispose()]);
   }
+}
+
+/** Tells sets of weights apart. */
+function keyOf(paths: readonly string[]): string {
+  return paths.join("\n");
 }

@@ -10,6 +10,8 @@ export interface WeightStore {
   readonly path: string;
   /** The variables of a group in order; none where the group is missing or empty. */
   variables(group: string): readonly StoredVariable[];
+  /** The name that Keras gave what the group is of: `adam_1`; undefined where the file says none. */
+  name(group: string): string | undefined;
   /** Every group that has variables, sorted. */
   groups(): string[];
   close(): void;
@@ -40,11 +42,18 @@ function readGroup(file: Hdf5Reader, group: string): StoredVariable[] {
   return indices.map((index) => ({ ...file.dataset(`${vars}/${index}`), path: `${vars}/${index}`, index }));
 }
 
+/** The name that one file's group bears. */
+function readName(file: Hdf5Reader, group: string): string | undefined {
+  const vars = group === "" ? "vars" : `${group}/vars`;
+  return file.kind(vars) === "group" ? file.attributes(vars).name : undefined;
+}
+
 function openSingle(path: string): WeightStore {
   const file = openHdf5(path);
   return {
     path,
     variables: (group) => readGroup(file, group),
+    name: (group) => readName(file, group),
     groups: () => groupsOf(file.datasets()),
     close: () => file.close(),
   };
@@ -74,6 +83,7 @@ function openSharded(path: string): WeightStore {
       const found = (places.get(group) ?? []).flatMap((name) => readGroup(open(name), group));
       return found.sort((a, b) => a.index - b.index);
     },
+    name: (group) => places.get(group)?.map((name) => readName(open(name), group)).find((name) => name !== undefined),
     groups: () => [...places.keys()].sort(),
     close(): void {
       for (const file of files.values()) file.close();

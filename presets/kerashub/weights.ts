@@ -236,20 +236,19 @@ export async function writeKerasWeights<W extends NamedShape>(
   file.close();
 }
 
-/**
- * The optimizer's variables in a weights file (`optimizer/vars/0`, …) as float64, or undefined where there are none. Shapes are as stored;
- * nothing larger than the file is read.
- */
-export function readKerasOptimizer(path: string): { shape: readonly number[]; data: Float64Array<ArrayBuffer> }[] | undefined {
+/** The optimizer's variables in an open weights file, in Keras' order; none where it has none. */
+export interface StoredOptimizer {
+  /** The name that Keras gave the optimizer: `adam_1`; undefined where the file says none. */
+  readonly name: string | undefined;
+  /** `optimizer/vars/0`, …: nothing of them is read yet. */
+  readonly variables: readonly StoredVariable[];
+}
+
+/** Opens a weights file for whoever takes the optimizer's variables; throws the errors of the file format. */
+export function readKerasOptimizer<T>(path: string, take: (stored: StoredOptimizer) => T): T {
   const store = openWeightStore(path);
   try {
-    const variables = store.variables("optimizer");
-    if (variables.length === 0) return undefined;
-    return variables.map((variable) => {
-      const data = new Float64Array(variable.size);
-      variable.read(data);
-      return { shape: variable.shape, data };
-    });
+    return take({ name: store.name("optimizer"), variables: store.variables("optimizer") });
   } finally {
     store.close();
   }

@@ -8,7 +8,7 @@ import {
   groupWeights,
   type WeightGroup,
 } from "../../codegen/optimizers/groups.ts";
-import { NEXT, scalarGraph, scalarsOf, slotsOf, type StepSettings, type StepWeight } from "../../codegen/optimizers/step.ts";
+import { NEXT, scalarGraph, scalarsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
 import type { Device, DeviceTensor } from "../device.ts";
 import type { Optimizer } from "./config.ts";
@@ -18,7 +18,7 @@ import { Kernel } from "./kernel.ts";
 import { checkedRate } from "./options.ts";
 import type { TrainedWeight } from "./prepared_weight.ts";
 import { checkSnapshot, type OptimizerSnapshot } from "./snapshot.ts";
-import { kerasVariables, type OptimizerVariable } from "./variables.ts";
+import { kerasVariables, type OptimizerVariable, variablePlaces } from "./variables.ts";
 
 /** What a running optimizer on a device is made from. */
 export interface DeviceOptimizerOptions {
@@ -56,8 +56,6 @@ interface GroupFeeds {
 export class DeviceOptimizer {
   readonly #options: DeviceOptimizerOptions;
   readonly #settings: StepSettings;
-  /** As the rules see them: of rank 1 at least. */
-  readonly #weights: readonly StepWeight[];
   readonly #groups: readonly Group[];
   readonly #slots: DeviceSlots;
   readonly #graphs: DeviceGraphs;
@@ -76,12 +74,12 @@ export class DeviceOptimizer {
     const { settings } = optimizer;
     this.#options = options;
     this.#settings = settings;
+    // The rules see weights of rank 1 at least.
     const step = weights.map(({ path, shape }) => ({
       path,
       shape: shape.length === 0 ? [1] : shape,
       excludedFromDecay: optimizer.isExcludedFromWeightDecay(path),
     }));
-    this.#weights = step;
     this.#groups = groupWeights(settings, step, lineLength).map((group) => ({ ...group, graphs: groupGraphs(settings, group) }));
     this.#slots = new DeviceSlots(this.#groups);
     this.#graphs = new DeviceGraphs(optimizer.name);
@@ -258,17 +256,11 @@ export class DeviceOptimizer {
 
   /** The variables in Keras' order and under its paths. Throws "optimizer/unsynced" unless {@linkcode sync} came after the last update. */
   get variables(): readonly OptimizerVariable[] {
-    const { host } = this.#slots;
-    return kerasVariables({
-      name: this.#options.optimizer.name,
+    const { optimizer, weights } = this.#options;
+    return kerasVariables(variablePlaces(optimizer, weights), {
       batches: this.#batches,
       learningRate: this.hasSchedule ? null : this.#rate,
-      weights: this.#weights.map((weight, i) => {
-        const slots = slotsOf(this.#settings, weight);
-        const names = [...slots.map(({ name }) => name), "accumulated", "average"].filter((name) => `${weight.path}/${name}` in host);
-        const tensors = Object.fromEntries(names.map((name) => [name, host[`${weight.path}/${name}`]]));
-        return { weight, shape: this.#options.weights[i].shape, slots, tensors };
-      }),
+      tensors: this.#slots.host,
       scalars: this.#scalars,
     });
   }

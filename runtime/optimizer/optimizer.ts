@@ -12,7 +12,7 @@ import { type PreparedWeight, prepareWeights, type TrainedWeight } from "./prepa
 import { checkSnapshot, type OptimizerSnapshot } from "./snapshot.ts";
 import { checkGradient, type OptimizerStep, PreparedStep } from "./step.ts";
 import { canHaveThreads, KernelThreads } from "./threads.ts";
-import { kerasVariables, type OptimizerVariable } from "./variables.ts";
+import { kerasVariables, type OptimizerVariable, variablePlaces } from "./variables.ts";
 
 export type { OptimizerSnapshot, OptimizerStep, OptimizerVariable, TrainedWeight };
 
@@ -263,11 +263,11 @@ export class OptimizerState {
 
   /** The variables in Keras' order and under its paths: what its optimizer files hold. */
   get variables(): readonly OptimizerVariable[] {
-    return kerasVariables({
-      name: this.#optimizer.name,
+    const weights = [...this.#entries.values()].map(({ weight: { path }, shape }) => ({ path, shape }));
+    return kerasVariables(variablePlaces(this.#optimizer, weights), {
       batches: this.#batches,
       learningRate: this.hasSchedule ? null : this.#rate,
-      weights: [...this.#entries.values()],
+      tensors: Object.fromEntries(this.#named()),
       scalars: this.#scalars,
     });
   }

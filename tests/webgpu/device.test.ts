@@ -122,6 +122,22 @@ describe("training on WebGPU", () => {
     await end(model, other);
   });
 
+  onWebgpu("trains on from a file to the same losses, the optimizer's variables with the weights", async () => {
+    const file = join(directory, "interrupted.weights.h5");
+    const [whole, resumed, host] = [small("webgpu"), small("webgpu"), small("wasm")];
+    await steps(whole, 0, 3);
+    await whole.saveWeights(file);
+    await steps(resumed, 5, 7);
+    for (const model of [resumed, host]) {
+      await model.loadWeights(file);
+      assert.deepEqual(model.optimizerState!.variables, whole.optimizerState!.variables);
+    }
+    const expected = await steps(whole, 3, 6);
+    assert.deepEqual(await steps(resumed, 3, 6), expected);
+    (await steps(host, 3, 6)).forEach((loss, i) => assert.ok(Math.abs(loss - expected[i]) <= 1e-5 * loss));
+    await end(whole, resumed, host);
+  });
+
   onWebgpu("copies the weights to the host when an epoch ends and after the first step, or every so many steps", async () => {
     const [{ x, y }] = [batch(0, 4)];
     const epochs = small("webgpu");
