@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { OnnxHubError } from "../errors.ts";
 import { reason } from "./file.ts";
+import { renamed } from "./renamed_error.ts";
 
 // Beside the target `model`, a save that is under way owns `.model.<process>-<random>.saving`, where everything is written first, and, for the moment
 // in which a directory is exchanged, `.model.<process>-<random>.replaced`, the old one. A killed save leaves them; they are found by these names.
@@ -26,15 +27,17 @@ interface Leftover {
  * Writes a file so that `path` holds the old content or the new one, never a part: to a sibling first, flushed to the disk, then renamed.
  * `content` is the content itself or a function that writes it to the path it is given.
  *
- * Throws "format/write" where the disk refuses; what `content` throws goes through. Either way the old file stays.
+ * Throws "format/write" where the disk refuses or the directory isn't there; what `content` throws goes through, with `path` in place of the sibling.
+ * Either way the old file stays.
  */
 export async function writeFileAtomic(
   path: string,
   content: Uint8Array | string | ((temporary: string) => void | Promise<void>),
 ): Promise<void> {
   const target = resolveLinks(path);
+  checkParent(path, target);
   recover(target);
-  await under(target, async (temporary) => {
+  await under(path, target, async (temporary) => {
     if (typeof content === "function") await content(temporary);
     else attempt(path, () => fs.writeFileSync(temporary, content));
     attempt(path, () => {
@@ -64,7 +67,8 @@ export interface DirectoryOptions {
  * A save that is killed leaves the old directory as it was. If it is killed between the two renames of the exchange, nothing is at `path` and the next
  * `recoverDirectory` or save puts the new one there. Leftovers of killed saves are removed by the next save.
  *
- * Throws "format/directory-foreign", "format/not-a-directory", "format/write"; what `build` throws goes through. The old directory stays then.
+ * Throws "format/directory-foreign", "format/not-a-directory", "format/write"; what `build` throws goes through, with `path` in place
+ * of the sibling. The old directory stays then.
  */
 export async function writeDirectoryAtomic(
   path: string,
@@ -90,7 +94,7 @@ export async function writeDirectoryAtomic(
       });
     }
   }
-  await under(target, async (temporary, replaced) => {
+  await under(path, target, async (temporary, replaced) => {
     attempt(path, () => fs.mkdirSync(temporary));
     await build(temporary);
     attempt(path, () => {
@@ -119,13 +123,32 @@ export function recoverDirectory(path: string): void {
   if (!fs.existsSync(target)) restore(target, deadLeftovers(target));
 }
 
-/** Runs `write` with the names of the siblings, and removes whatever is left of them. */
-async function under(target: string, write: (temporary: string, replaced: string) => Promise<void>): Promise<void> {
+/** Says that the directory is missing before anything is computed for the file. Where the system doesn't tell, writing will. */
+function checkParent(path: string, target: string): void {
+  let found = "nothing";
+  try {
+    if (fs.statSync(dirname(target)).isDirectory()) return;
+    found = "a file";
+  } catch (error) {
+    if (!["ENOENT", "ENOTDIR"].includes(String((error as { code?: unknown }).code))) return;
+  }
+  throw new OnnxHubError("format/write", "There is no directory to write this file into", {
+    path,
+    expected: `a directory ${dirname(path)}`,
+    found,
+    remedy: "Make the directory first.",
+  });
+}
+
+/** Runs `write` with the names of the siblings, and removes whatever is left of them. Errors name `path`, which the caller knows. */
+async function under(path: string, target: string, write: (temporary: string, replaced: string) => Promise<void>): Promise<void> {
   const id = `${process.pid}-${randomHex(6)}`;
   const name = join(dirname(target), `.${basename(target)}.${id}`);
   active.add(id);
   try {
     await write(`${name}.saving`, `${name}.replaced`);
+  } catch (error) {
+    throw renamed(error, [[`${name}.saving`, path], [`${name}.replaced`, path]]);
   } finally {
     active.delete(id);
     remove(`${name}.saving`);

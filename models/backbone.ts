@@ -134,13 +134,21 @@ export class Backbone extends Model {
     await saveBackbone(this, directory, options);
   }
 
-  /** Writes the weights to a Keras `.weights.h5` file. */
+  /**
+   * Writes the weights to a file, whole or not at all. A path that ends in `.weights.h5` gives Keras' file, which KerasHub reads; `.safetensors` gives the
+   * weights under their own paths.
+   *
+   * Throws "preset/weights-unmapped" or "preset/weights-missing" for a `.weights.h5` of a variant whose weights KerasHub's layout has no place for: a
+   * `.safetensors` file holds any model's.
+   */
   async saveWeights(path: string): Promise<void> {
     await this.sync();
     return saveBackboneWeights(this, path);
   }
 
-  /** Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote; all weights or, where something is wrong, none. */
+  /**
+   * Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote, by the path's suffix; all weights or, where a name, shape or type is wrong, none.
+   */
   // deno-lint-ignore require-await -- a promise that rejects, not a throw
   async loadWeights(path: string): Promise<void> {
     this.assertAlive();

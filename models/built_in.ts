@@ -23,6 +23,7 @@ export function assertBuiltIn({ file, source }: Spec, owner: string): void {
     path: `${file}: ${changed}`,
     expected: `the built-in spec ${name}`,
     found: "another",
-    remedy: "Keep the spec, save the weights with `saveWeights`, and load both with `models.fromSpec` and `loadWeights`.",
+    remedy:
+      "Keep the spec, save the weights with `saveWeights` to a `.safetensors` file, and load both with `models.fromSpec` and `loadWeights`.",
   });
 }

@@ -149,6 +149,6 @@ function inexpressible(path: string, expected: string, found: string): OnnxHubEr
     path,
     expected,
     found,
-    remedy: "Save it with `saveToPreset`, or the weights with `saveWeights`.",
+    remedy: "Save it with `saveToPreset`, or the weights with `saveWeights` to a `.safetensors` file.",
   });
 }

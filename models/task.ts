@@ -32,7 +32,7 @@ import type { Preprocessor } from "./preprocessor.ts";
 import { classesOf } from "./registry.ts";
 import { loadTask, type SaveOptions, saveTask, type TaskLoadOptions } from "./presets.ts";
 import { type SummaryOptions, taskSummary } from "./summary.ts";
-import { loadTaskWeights, loadWeightsFile, saveTaskWeights, saveWeightsFile } from "./weight_files.ts";
+import { checkWeightsFile, loadTaskWeights, loadWeightsFile, saveTaskWeights, saveWeightsFile } from "./weight_files.ts";
 
 /** What every task takes beside its head's own configuration. */
 export interface TaskOptions extends Pick<RunOptions, "seed"> {
@@ -197,7 +197,11 @@ export class Task extends Model {
       setup: setupOf(compilation),
       infer: (x) => this.infer(x),
       unpad: (x) => this.unpad(x),
-      files: { save: (path) => this.saveWeights(path), load: (path) => this.loadWeights(path) },
+      files: {
+        check: (path) => checkWeightsFile(this, path),
+        save: (path) => this.saveWeights(path),
+        load: (path) => this.loadWeights(path),
+      },
     });
   }
 
@@ -401,16 +405,22 @@ export class Task extends Model {
     await exportOnnx(this, directory, options);
   }
 
-  /** Writes all weights, and the optimizer's variables once there are any, to a Keras `.weights.h5` file. */
+  /**
+   * Writes all weights to a file, whole or not at all. A path that ends in `.weights.h5` gives Keras' file, which KerasHub reads, with the optimizer's
+   * variables once there are any; `.safetensors` gives the weights under their own paths.
+   *
+   * Throws "preset/weights-unmapped" or "preset/weights-missing" for a `.weights.h5` of a variant whose weights KerasHub's layout has no place for: a
+   * `.safetensors` file holds any model's.
+   */
   async saveWeights(path: string): Promise<void> {
     await this.sync();
     return saveWeightsFile(this, path);
   }
 
   /**
-   * Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote; all weights or, where something is wrong, none.
+   * Reads what {@linkcode saveWeights} or Keras' `save_weights` wrote, by the path's suffix; all weights or, where something is wrong, none.
    *
-   * Where the task is compiled, its optimizer goes on from the file's: iterations, learning rate, slots, so that training goes on as if it had never
+   * Where the task is compiled, its optimizer goes on from that of a `.weights.h5` file: iterations, learning rate, slots, so that training goes on as if it had never
    * stopped, dropout included. (Keras wants `optimizer.build` called first.) Another optimizer's variables, or those of other weights, are left out with
    * Keras' warning; a task that isn't compiled leaves out all. To begin anew, call `compile` afterwards.
    *
@@ -442,7 +452,7 @@ export class Task extends Model {
     return loadWeightsFile(this, path, this.#compilation && this.#ready());
   }
 
-  /** Writes the head's weights to a `.weights.h5` file. */
+  /** Writes the head's weights to a `.weights.h5` or `.safetensors` file. */
   async saveTaskWeights(path: string): Promise<void> {
     await this.sync();
     return saveTaskWeights(this, path);

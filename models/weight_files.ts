@@ -1,4 +1,4 @@
-/** Keras' `.weights.h5` files of whole tasks and of heads. */
+/** Files of weights: of backbones, whole tasks and heads, in Keras' layout (`.weights.h5`) or under the weights' own paths (`.safetensors`). */
 
 import { OnnxHubError } from "../errors.ts";
 import { writeFileAtomic } from "../formats/atomic.ts";
@@ -8,10 +8,12 @@ import {
   type KerasVariable,
   readKerasOptimizer,
   readKerasWeights,
+  weightsByPath,
   wholeTaskGroups,
   writeKerasWeights,
   type WriteWeightsOptions,
 } from "../presets/kerashub/weights.ts";
+import { readOwnWeights, writeOwnWeights } from "../presets/own_weights.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import type { ExpandedKerasGroup } from "../spec/types.ts";
 import type { ModelEngine } from "../training/model_engine.ts";
@@ -20,23 +22,18 @@ import type { Model } from "./model.ts";
 import type { Task } from "./task.ts";
 
 /** The spec's table of KerasHub's names; throws "preset/no-format" for a spec without one. */
-export function kerasCheckpoint(model: Model): KerasCheckpoint {
+export function kerasCheckpoint(model: Model, remedy = "Add the table to the spec."): KerasCheckpoint {
   const checkpoint = model.expanded.checkpoints.kerashub;
   if (checkpoint) return checkpoint;
   throw new OnnxHubError("preset/no-format", `The spec ${model.expanded.name} doesn't say how KerasHub names its weights`, {
     path: "checkpoints.kerashub",
-    remedy: "Add the table to the spec.",
+    remedy,
   });
 }
 
 /** The table, with the model's own names in place of the spec's: the root group bears the name of the model. */
 function named(groups: readonly ExpandedKerasGroup[], root: string): ExpandedKerasGroup[] {
   return groups.map((group) => group.group === "" ? { ...group, name: root } : group);
-}
-
-function checkName(path: string): void {
-  if (path.endsWith(".weights.h5")) return;
-  throw new OnnxHubError("preset/weights-name", "The filename must end in `.weights.h5`", { path, expected: "….weights.h5", found: path });
 }
 
 /** Reads weights into a model's parameters: all of them or none. */
@@ -73,69 +70,134 @@ export function optimizerVariables(task: Task): WriteWeightsOptions["optimizer"]
   return { name: optimizer.name, variables };
 }
 
+/** What a file of weights is of: some weights of a model, and their places in Keras' layout. */
+interface FilePart {
+  readonly model: Model;
+  readonly weights: readonly WeightInfo[];
+  readonly groups: (table: KerasCheckpoint) => readonly ExpandedKerasGroup[];
+}
+
+const backbonePart = (backbone: Backbone): FilePart => ({ model: backbone, weights: backbone.weights, groups: ({ groups }) => groups });
+const taskPart = (task: Task): FilePart => ({ model: task, weights: task.weights, groups: wholeTaskGroups });
+const headPart = (task: Task): FilePart => ({
+  model: task,
+  weights: task.weights.filter(({ part }) => part === "head"),
+  groups: (table) => table.head_groups,
+});
+
+/** What to do where Keras' layout has no place for a model's weights. */
+const REMEDIES = {
+  save: "Save to a path that ends in `.safetensors`: there any model's weights have a place.",
+  load: "Load a file that was saved to a path that ends in `.safetensors`.",
+} as const;
+
+/**
+ * The groups of Keras' layout that a path asks for, or undefined for one of own paths.
+ *
+ * Throws "preset/weights-name" for another suffix; "preset/weights-unmapped", "preset/weights-missing" or "preset/no-format" where Keras' layout has not
+ * the very weights of the model.
+ */
+function layoutOf(
+  { model, weights, groups }: FilePart,
+  path: string,
+  use: keyof typeof REMEDIES,
+): readonly ExpandedKerasGroup[] | undefined {
+  if (path.endsWith(".safetensors")) return undefined;
+  if (!path.endsWith(".weights.h5")) {
+    throw new OnnxHubError("preset/weights-name", "The filename must end in `.weights.h5` or `.safetensors`", {
+      path,
+      expected: "….weights.h5, as Keras has it, or ….safetensors, for any model",
+      found: path,
+    });
+  }
+  const remedy = REMEDIES[use];
+  const found = groups(kerasCheckpoint(model, remedy));
+  weightsByPath(path, found, weights, remedy);
+  return found;
+}
+
+async function save(part: FilePart, path: string, options: () => WriteWeightsOptions = () => ({})): Promise<void> {
+  const { model, weights } = part;
+  const groups = layoutOf(part, path, "save");
+  await writeFileAtomic(
+    path,
+    (temporary) =>
+      groups
+        ? writeFrom(model, temporary, groups, weights, { root: model.name, ...options() })
+        : writeOwnWeights(temporary, weights, ({ path }) => model.parameters.get(path)),
+  );
+}
+
+function load(part: FilePart, path: string): void {
+  const { model, weights } = part;
+  const groups = layoutOf(part, path, "load");
+  if (groups) return readInto(model, path, groups, weights);
+  readOwnWeights(path, weights, ({ path }) => model.parameters.room(path));
+  model.parameters.touch();
+}
+
 /** Keras' `save_weights` of a backbone. */
 export async function saveBackboneWeights(backbone: Backbone, path: string): Promise<void> {
-  checkName(path);
-  const { groups } = kerasCheckpoint(backbone);
-  await writeFileAtomic(path, (temporary) => writeFrom(backbone, temporary, groups, backbone.weights, { root: backbone.name }));
+  await save(backbonePart(backbone), path);
 }
 
 /** Keras' `load_weights` of a backbone. */
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
 export async function loadBackboneWeights(backbone: Backbone, path: string): Promise<void> {
-  checkName(path);
-  readInto(backbone, path, kerasCheckpoint(backbone).groups, backbone.weights);
+  load(backbonePart(backbone), path);
 }
 
-/** Keras' `save_weights` of a task, its backbone with it. */
+/** Throws what {@linkcode saveWeightsFile} will throw of a path and the model, whatever the weights will be. */
+export function checkWeightsFile(task: Task, path: string): void {
+  layoutOf(taskPart(task), path, "save");
+}
+
+/** Keras' `save_weights` of a task, its backbone with it; in Keras' layout the optimizer's variables too. */
 export async function saveWeightsFile(task: Task, path: string): Promise<void> {
-  checkName(path);
-  const groups = wholeTaskGroups(kerasCheckpoint(task));
-  const optimizer = optimizerVariables(task);
-  await writeFileAtomic(path, (temporary) => writeFrom(task, temporary, groups, task.weights, { root: task.name, optimizer }));
+  await save(taskPart(task), path, () => ({ optimizer: optimizerVariables(task) }));
 }
 
 /** Keras' `load_weights` of a task: all weights or none, and the optimizer's variables where there is an engine that trains. */
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
 export async function loadWeightsFile(task: Task, path: string, engine: ModelEngine | null): Promise<void> {
-  checkName(path);
-  const takeUp = engine && readKerasOptimizer(path, (stored) => engine.readOptimizer(stored));
-  readInto(task, path, wholeTaskGroups(kerasCheckpoint(task)), task.weights);
+  const part = taskPart(task);
+  const takeUp = engine && layoutOf(part, path, "load") && readKerasOptimizer(path, (stored) => engine.readOptimizer(stored));
+  load(part, path);
   takeUp?.();
 }
 
 /** KerasHub's `save_task_weights`: the head's weights. */
 export async function saveTaskWeights(task: Task, path: string): Promise<void> {
-  checkName(path);
-  await writeFileAtomic(path, (temporary) => writeTaskWeights(task, temporary));
+  checkHasHead(task, path);
+  await save(headPart(task), path, () => headOptions(task));
 }
 
 /** The head's weights, with the optimizer's first variables, as a preset has them. */
 export async function writeTaskWeights(task: Task, path: string): Promise<void> {
-  const { preprocessor, optimizer } = task;
-  const head = task.weights.filter(({ part }) => part === "head");
-  if (head.length === 0) {
-    throw new OnnxHubError("preset/no-task-weights", `Task ${task.name} has no weights not in the \`backbone\``, {
-      path,
-      remedy: "`saveTaskWeights()` has nothing to save.",
-    });
-  }
-  await writeFrom(task, path, kerasCheckpoint(task).head_groups, head, {
-    root: task.name,
-    optimizer: optimizer ? optimizerVariables(task) : undefined,
-    preprocessor: preprocessor ? preprocessorNames(task) : undefined,
+  checkHasHead(task, path);
+  const { model, weights, groups } = headPart(task);
+  await writeFrom(model, path, groups(kerasCheckpoint(task)), weights, { root: task.name, ...headOptions(task) });
+}
+
+function checkHasHead(task: Task, path: string): void {
+  if (task.weights.some(({ part }) => part === "head")) return;
+  throw new OnnxHubError("preset/no-task-weights", `Task ${task.name} has no weights not in the \`backbone\``, {
+    path,
+    remedy: "`saveTaskWeights()` has nothing to save.",
   });
 }
 
-/** The names of the groups of a preprocessor and its tokenizer. */
-function preprocessorNames(task: Task): WriteWeightsOptions["preprocessor"] {
-  const { preprocessor } = task;
-  return { name: preprocessor!.kerasName, tokenizer: preprocessor!.tokenizer.kerasName };
+/** What the head's file has beside weights. */
+function headOptions(task: Task): WriteWeightsOptions {
+  const { preprocessor, optimizer } = task;
+  return {
+    optimizer: optimizer ? optimizerVariables(task) : undefined,
+    preprocessor: preprocessor ? { name: preprocessor.kerasName, tokenizer: preprocessor.tokenizer.kerasName } : undefined,
+  };
 }
 
 /** KerasHub's `load_task_weights`. */
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
 export async function loadTaskWeights(task: Task, path: string): Promise<void> {
-  checkName(path);
-  readInto(task, path, kerasCheckpoint(task).head_groups, task.weights.filter(({ part }) => part === "head"));
+  load(headPart(task), path);
 }

@@ -85,6 +85,10 @@ export class Run implements CallbackModel {
     return this.engine.setWeights(weights);
   }
 
+  checkWeightsPath(path: string): void {
+    this.engine.checkWeightsPath?.(path);
+  }
+
   saveWeights(path: string): Promise<void> {
     return this.engine.saveWeights(path);
   }

@@ -48,7 +48,9 @@ export interface Engine {
   /** All that training goes on from: weights, optimizer slots and counters, the learning rate, the position in the random streams. */
   saveState(path: string): Promise<void>;
   loadState(path: string): Promise<void>;
-  /** Keras' `.weights.h5`. */
+  /** Throws where `saveWeights` will refuse the path or the model: before anything is trained in vain. */
+  checkWeightsPath?(path: string): void;
+  /** To Keras' `.weights.h5`, or `.safetensors`. */
   saveWeights(path: string): Promise<void>;
   loadWeights(path: string): Promise<void>;
 }

@@ -42,8 +42,8 @@ export interface ModelEngineOptions {
   readonly trainable: () => readonly WeightInfo[];
   /** Of the dropout masks. */
   readonly seed: number;
-  /** Keras' `.weights.h5` files. */
-  readonly files: { save(path: string): Promise<void>; load(path: string): Promise<void> };
+  /** Files of weights; `check` throws where `save` will refuse the path or the model. */
+  readonly files: { check?(path: string): void; save(path: string): Promise<void>; load(path: string): Promise<void> };
 }
 
 /** Everything of a training program that depends on which weights are trained. */
@@ -214,12 +214,17 @@ export class ModelEngine implements Engine {
     };
   }
 
-  /** Keras' `.weights.h5`. */
+  /** Throws where {@linkcode saveWeights} will refuse the path or the model. */
+  checkWeightsPath(path: string): void {
+    this.#options.files.check?.(path);
+  }
+
+  /** To Keras' `.weights.h5`, or `.safetensors`. */
   saveWeights(path: string): Promise<void> {
     return this.#options.files.save(path);
   }
 
-  /** Keras' `.weights.h5`. */
+  /** From Keras' `.weights.h5`, or `.safetensors`. */
   loadWeights(path: string): Promise<void> {
     return this.#options.files.load(path);
   }

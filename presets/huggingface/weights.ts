@@ -3,6 +3,7 @@
 import { nearest, OnnxHubError } from "../../errors.ts";
 import type { SafetensorsTensor } from "../../formats/safetensors.ts";
 import type { ExpandedHuggingFaceWeight } from "../../spec/types.ts";
+import { enumerate } from "../enumerate.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { addFirstRow, readTransposed } from "./transforms.ts";
 
@@ -193,9 +194,4 @@ function matcher(patterns: readonly string[]): (name: string) => boolean {
     new RegExp(`^${pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&")).join(".*")}$`, "s")
   );
   return (name) => expressions.some((expression) => expression.test(name));
-}
-
-function enumerate(names: readonly string[], limit = 20): string {
-  const rest = names.length - limit;
-  return names.slice(0, limit).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }

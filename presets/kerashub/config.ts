@@ -166,7 +166,7 @@ export function typedConfig(entries: Readonly<Record<string, ExpandedConfigEntry
         path: `config.${key}`,
         expected: `the default, ${JSON.stringify(entry.default)}`,
         found: JSON.stringify(entry.value),
-        remedy: "Save weights and spec by themselves, or use the default.",
+        remedy: "Save the weights with `saveWeights` to a `.safetensors` file and keep the hyperparameters, or use the default.",
       });
     }
   }

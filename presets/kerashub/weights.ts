@@ -3,6 +3,7 @@
 import { nearest, OnnxHubError } from "../../errors.ts";
 import { createHdf5, type Hdf5Data } from "../../formats/hdf5.ts";
 import type { ExpandedCheckpoints, ExpandedKerasGroup } from "../../spec/types.ts";
+import { enumerate } from "../enumerate.ts";
 import { openWeightStore, type StoredVariable, type WeightStore } from "./weight_store.ts";
 
 /** A weight as the model knows it: a `WeightInfo` will do. */
@@ -70,7 +71,7 @@ export function readKerasWeights<W extends NamedShape>(
 }
 
 /** Every weight must be in the table once: else it would be lost without a word. */
-function checkMapped(path: string, groups: readonly ExpandedKerasGroup[], weights: readonly NamedShape[]): void {
+function checkMapped(path: string, groups: readonly ExpandedKerasGroup[], weights: readonly NamedShape[], remedy?: string): void {
   const mapped = new Set(groups.flatMap(({ vars }) => vars));
   const lost = weights.filter((weight) => !mapped.has(weight.path)).map((weight) => weight.path);
   if (lost.length > 0) {
@@ -78,6 +79,7 @@ function checkMapped(path: string, groups: readonly ExpandedKerasGroup[], weight
       path,
       expected: "weights that the spec's checkpoints.kerashub lists",
       found: enumerate(lost),
+      remedy,
     });
   }
 }
@@ -139,11 +141,6 @@ function missingError(store: WeightStore, missing: readonly { weight: string; pl
   });
 }
 
-function enumerate(names: readonly string[], limit = 20): string {
-  const rest = names.length - limit;
-  return names.slice(0, limit).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
-}
-
 function checkVariable(path: string, weight: NamedShape, variable: StoredVariable): void {
   const where = `${path}, ${variable.path}`;
   if (variable.shape.length !== weight.shape.length || variable.shape.some((size, i) => size !== weight.shape[i])) {
@@ -164,7 +161,7 @@ function checkVariable(path: string, weight: NamedShape, variable: StoredVariabl
 }
 
 /**
- * Weights by name, to write those of a table.
+ * Weights by name, to write those of a table. `remedy` is what to do where they aren't the same.
  *
  * Throws "preset/weights-unmapped" for a weight that the table lacks, "preset/weights-missing" for one in the table that there is none of.
  */
@@ -172,14 +169,16 @@ export function weightsByPath<W extends NamedShape>(
   path: string,
   groups: readonly ExpandedKerasGroup[],
   weights: readonly W[],
+  remedy?: string,
 ): ReadonlyMap<string, W> {
-  checkMapped(path, groups, weights);
+  checkMapped(path, groups, weights, remedy);
   const byPath = new Map(weights.map((weight) => [weight.path, weight]));
   const absent = groups.flatMap(({ vars }) => vars).filter((name) => !byPath.has(name));
   if (absent.length === 0) return byPath;
   throw new OnnxHubError("preset/weights-missing", "The model lacks weights that KerasHub's format has", {
     path,
     expected: enumerate(absent),
+    remedy,
   });
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -85,8 +85,36 @@ describe("writeFileAtomic", () => {
     assert.deepEqual(tree(home), { a: "new" });
   });
 
-  it("says why it can't write", async () => {
-    await assert.rejects(writeFileAtomic(join(home, "none", "a"), "text"), code("format/write"));
+  it("says that the directory isn't there, before anything is written", async () => {
+    fs.writeFileSync(join(home, "file"), "");
+    for (const [directory, found] of [["none", "nothing"], ["file", "a file"]]) {
+      const path = join(home, directory, "a");
+      await assert.rejects(writeFileAtomic(path, () => assert.fail("too late")), (error: OnnxHubError) => {
+        assert.deepEqual([error.code, error.path, error.found], ["format/write", path, found]);
+        assert.match(error.message, /no directory .* expected a directory .*(none|file), found .* Make the directory first\.$/);
+        return true;
+      });
+    }
+  });
+
+  it("names the file in errors as the caller does, never what is beside it", async () => {
+    const fails = async (path: string, content: (temporary: string) => void, says: RegExp): Promise<void> => {
+      await assert.rejects(writeFileAtomic(path, content), (error: OnnxHubError) => {
+        assert.ok(error instanceof OnnxHubError);
+        assert.match(error.message, says);
+        assert.doesNotMatch(`${error.message} ${error.path} ${error.found}`, /\.saving/);
+        return true;
+      });
+      assert.deepEqual(fs.readdirSync(home).filter((name) => name.endsWith(".saving")), []);
+    };
+    const path = relative(process.cwd(), join(home, "a"));
+    await fails(path, (temporary) => {
+      throw new OnnxHubError("format/hdf5-write", "No", { path: `${temporary}, layers`, found: `open '${temporary}'`, remedy: "Stop." });
+    }, new RegExp(`^No \\(at ${path}, layers\\): found open '${path}'\\. Stop\\.$`));
+    fs.mkdirSync(join(home, "taken"));
+    await fails(join(home, "taken"), (temporary) => fs.writeFileSync(temporary, "text"), /taken\): found .*taken/);
+    const other = new OnnxHubError("format/hdf5-write", "No", { path: "elsewhere" });
+    await assert.rejects(writeFileAtomic(path, () => Promise.reject(other)), (error) => error === other);
   });
 
   it("follows a link and leaves it a link", async () => {

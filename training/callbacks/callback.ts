@@ -60,6 +60,8 @@ export interface CallbackModel {
   resumeAt(position: Position): void;
   getWeights(): Promise<readonly Tensor<"float32">[]>;
   setWeights(weights: readonly Tensor<"float32">[]): Promise<void>;
+  /** Throws where `saveWeights` will refuse the path or the model. */
+  checkWeightsPath(path: string): void;
   saveWeights(path: string): Promise<void>;
   loadWeights(path: string): Promise<void>;
   /** All that training goes on from, to a file. */

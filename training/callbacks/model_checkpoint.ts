@@ -10,13 +10,16 @@ import { checkOptions, MonitorCallback, type MonitorOptions } from "./monitor_ca
 
 /** What {@linkcode ModelCheckpoint} takes. */
 export interface ModelCheckpointOptions extends MonitorOptions {
-  /** The file, ending in `.weights.h5`; may hold fields: `{epoch:02d}` (from 1), `{batch}` (from 1), any log `{val_loss:.2f}`. */
+  /**
+   * The file, ending in `.weights.h5`, or in `.safetensors`, which has a place for any model's weights; may hold fields: `{epoch:02d}` (from 1), `{batch}`
+   * (from 1), any log `{val_loss:.2f}`.
+   */
   readonly filepath: string;
   /** 1 says what it does. Default: 0. */
   readonly verbose?: 0 | 1;
   /** Whether to save only what is better than all before. Default: false. */
   readonly saveBestOnly?: boolean;
-  /** Weights are all that is saved: true and false do the same with a `.weights.h5` path. Default: true. */
+  /** Weights are all that is saved: true and false do the same. Default: true. */
   readonly saveWeightsOnly?: boolean;
   /** "epoch", or every how many batches. Default: "epoch". */
   readonly saveFreq?: "epoch" | number;
@@ -46,7 +49,7 @@ export class ModelCheckpoint extends MonitorCallback {
   #sinceSaving = 0;
   #lastBatch: number | null = null;
 
-  /** Throws "training/checkpoint-path" for a path that doesn't end in `.weights.h5`, "training/option" for a wrong `saveFreq`. */
+  /** Throws "training/checkpoint-path" for a path that ends in neither `.weights.h5` nor `.safetensors`, "training/option" for a wrong `saveFreq`. */
   constructor(options: ModelCheckpointOptions) {
     checkOptions("ModelCheckpoint", options, [
       "filepath",
@@ -70,7 +73,12 @@ export class ModelCheckpoint extends MonitorCallback {
         found: String(this.saveFreq),
       });
     }
-    if (!this.filepath.endsWith(".weights.h5")) throw wrongPath(this.filepath);
+    if (!/\.(weights\.h5|safetensors)$/.test(this.filepath)) throw wrongPath(this.filepath);
+  }
+
+  /** Refuses what couldn't be saved, before an epoch is spent on it. */
+  override onTrainBegin(): void {
+    this.model.checkWeightsPath(this.filepath);
   }
 
   /** Counts the batches. */
@@ -146,10 +154,10 @@ function wrongPath(path: string): OnnxHubError {
     "training/checkpoint-path",
     whole
       ? "Whole models aren't saved in Keras' archive formats"
-      : "The filepath provided must end in `.weights.h5` (Keras weights format)",
+      : "The filepath provided must end in `.weights.h5` (Keras weights format) or `.safetensors`",
     {
       path: "ModelCheckpoint.filepath",
-      expected: "a path that ends in .weights.h5",
+      expected: "a path that ends in .weights.h5 or .safetensors",
       found: path,
       remedy: `Use \`${stem}.weights.h5\`${whole ? ", and saveToPreset for the whole model" : ""}.`,
     },
