@@ -17,6 +17,7 @@ import {
 import { PRESET_FILES, savePresetDirectory, writePresetJson } from "../presets/kerashub/directory.ts";
 import { weightBytes } from "../presets/kerashub/sharded_writing.ts";
 import { WordPieceTokenizer } from "../text/wordpiece.ts";
+import { headWeights } from "./fresh_weights.ts";
 import type { Backbone } from "./backbone.ts";
 import { assertBuiltIn } from "./built_in.ts";
 import { checkOptions } from "./options.ts";
@@ -165,7 +166,7 @@ export async function saveTask(task: Task, directory: string, options: SaveOptio
   await savePresetDirectory(directory, { weights: true, task: true }, async (temporary) => {
     await writeBackbone(temporary, backbone, settings);
     writePresetJson(temporary, PRESET_FILES.task, object);
-    if (task.weights.some(({ part }) => part === "head")) await writeTaskWeights(task, join(temporary, PRESET_FILES.taskWeights));
+    if (headWeights(task).length > 0) await writeTaskWeights(task, join(temporary, PRESET_FILES.taskWeights));
     if (preprocessor) writePreprocessor(temporary, preprocessor);
   });
 }

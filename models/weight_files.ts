@@ -18,6 +18,7 @@ import type { WeightInfo } from "../codegen/program.ts";
 import type { ExpandedKerasGroup } from "../spec/types.ts";
 import type { ModelEngine } from "../training/model_engine.ts";
 import type { Backbone } from "./backbone.ts";
+import { headWeights } from "./fresh_weights.ts";
 import type { Model } from "./model.ts";
 import type { Task } from "./task.ts";
 
@@ -79,11 +80,7 @@ interface FilePart {
 
 const backbonePart = (backbone: Backbone): FilePart => ({ model: backbone, weights: backbone.weights, groups: ({ groups }) => groups });
 const taskPart = (task: Task): FilePart => ({ model: task, weights: task.weights, groups: wholeTaskGroups });
-const headPart = (task: Task): FilePart => ({
-  model: task,
-  weights: task.weights.filter(({ part }) => part === "head"),
-  groups: (table) => table.head_groups,
-});
+const headPart = (task: Task): FilePart => ({ model: task, weights: headWeights(task), groups: (table) => table.head_groups });
 
 /** What to do where Keras' layout has no place for a model's weights. */
 const REMEDIES = {
@@ -128,9 +125,8 @@ async function save(part: FilePart, path: string, options: () => WriteWeightsOpt
   );
 }
 
-function load(part: FilePart, path: string): void {
+function load(part: FilePart, path: string, groups = layoutOf(part, path, "load")): void {
   const { model, weights } = part;
-  const groups = layoutOf(part, path, "load");
   if (groups) return readInto(model, path, groups, weights);
   readOwnWeights(path, weights, ({ path }) => model.parameters.room(path));
   model.parameters.touch();
@@ -161,8 +157,9 @@ export async function saveWeightsFile(task: Task, path: string): Promise<void> {
 // deno-lint-ignore require-await -- a promise that rejects, not a throw
 export async function loadWeightsFile(task: Task, path: string, engine: ModelEngine | null): Promise<void> {
   const part = taskPart(task);
-  const takeUp = engine && layoutOf(part, path, "load") && readKerasOptimizer(path, (stored) => engine.readOptimizer(stored));
-  load(part, path);
+  const groups = layoutOf(part, path, "load");
+  const takeUp = engine && groups && readKerasOptimizer(path, (stored) => engine.readOptimizer(stored));
+  load(part, path, groups);
   takeUp?.();
 }
 
@@ -180,7 +177,7 @@ export async function writeTaskWeights(task: Task, path: string): Promise<void> 
 }
 
 function checkHasHead(task: Task, path: string): void {
-  if (task.weights.some(({ part }) => part === "head")) return;
+  if (headWeights(task).length > 0) return;
   throw new OnnxHubError("preset/no-task-weights", `Task ${task.name} has no weights not in the \`backbone\``, {
     path,
     remedy: "`saveTaskWeights()` has nothing to save.",

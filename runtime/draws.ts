@@ -29,12 +29,3 @@ export class DrawKernel<Name extends string> {
     }
   }
 }
-
-const float = new Float32Array(1);
-const integer = new Int32Array(float.buffer);
-
-/** The bits of a number in float32. */
-export function float32Bits(value: number): number {
-  float[0] = value;
-  return integer[0];
-}

@@ -1,8 +1,9 @@
 /** Draws dropout masks on the processor: what `RandomStream` draws, by a WebAssembly kernel. */
 
+import { float32Bits } from "../codegen/wasm/assembler.ts";
 import { dropoutMaskModule } from "../codegen/wasm/dropout_mask.ts";
 import type { RandomStream } from "../random.ts";
-import { DrawKernel, float32Bits } from "./draws.ts";
+import { DrawKernel } from "./draws.ts";
 
 /** Arrays that masks are drawn into again and again: the system takes longer to give fresh memory than the kernel to fill it. */
 export class MaskArrays {

@@ -39,7 +39,7 @@ const DEGREE_OF_PARALLELISM: KnownFunction = { size: 271, digest: 0x2896d5eb, re
 /** Whether the engine has fused multiply-adds: V8 and JavaScriptCore have them since 2023 (WebAssembly relaxed SIMD). */
 export function hasFusedMultiplyAdd(): boolean {
   const body = new FunctionBody(0);
-  for (let operand = 0; operand < 3; operand++) body.vector("v128Const", ...Array(16).fill(0));
+  for (let operand = 0; operand < 3; operand++) body.fourOf(0);
   body.vector("f32x4RelaxedMadd").emit(op.drop);
   return WebAssembly.validate(encodeModule([], [{ name: "fused", body }], false));
 }

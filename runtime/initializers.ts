@@ -1,9 +1,10 @@
 /** Keras' initializers, drawn from the project's own seeded streams. */
 
+import { float32Bits } from "../codegen/wasm/assembler.ts";
 import { type InitialDistribution, initialValuesModule } from "../codegen/wasm/initial_values.ts";
 import { RandomStream } from "../random.ts";
 import type { Initializer } from "../spec/types.ts";
-import { DrawKernel, float32Bits } from "./draws.ts";
+import { DrawKernel } from "./draws.ts";
 
 let kernel: DrawKernel<InitialDistribution> | null = null;
 

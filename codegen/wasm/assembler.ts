@@ -113,6 +113,11 @@ export function signed(value: number): number[] {
   }
 }
 
+/** The bits of a number in float32, as a 32-bit integer. */
+export function float32Bits(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0];
+}
+
 function text(name: string): number[] {
   const bytes = [...new TextEncoder().encode(name)];
   return [...unsigned(bytes.length), ...bytes];
@@ -183,6 +188,12 @@ export class FunctionBody {
   /** An i32 constant. */
   i32(value: number): this {
     return this.emit(op.i32Const, ...signed(value));
+  }
+
+  /** A vector of four times a 32-bit integer, or the bits of a number. */
+  fourOf(bits: number): this {
+    const bytes = new Uint8Array(Int32Array.of(bits).buffer);
+    return this.vector("v128Const", ...bytes, ...bytes, ...bytes, ...bytes);
   }
 
   /** The encoded body. */

@@ -1,6 +1,6 @@
 /** A WebAssembly module that draws initial values of weights: uniform, normal, and normal cut at two standard deviations. */
 
-import { encodeModule, type ExportedFunction, FunctionBody, type SimdName, wasmType } from "./assembler.ts";
+import { encodeModule, type ExportedFunction, float32Bits, FunctionBody, type SimdName, wasmType } from "./assembler.ts";
 import { DRAW_PARAMETERS, drawEach } from "./draws.ts";
 
 /** The parameters of a distribution, behind those of a draw: the bits of float32 numbers. */
@@ -41,12 +41,7 @@ class Arithmetic {
   /** Takes those numbers from locals that another took before: V8 makes a constant anew each time, which takes longer than to load it. */
   constructor(readonly body: FunctionBody, before?: Arithmetic) {
     if (!before) return;
-    for (const bits of before.#constants.keys()) this.#constants.set(bits, this.hold(() => this.#constant(bits)));
-  }
-
-  #constant(bits: number): FunctionBody {
-    const bytes = new Uint8Array(Int32Array.of(bits).buffer);
-    return this.body.vector("v128Const", ...bytes, ...bytes, ...bytes, ...bytes);
+    for (const bits of before.#constants.keys()) this.#constants.set(bits, this.hold(() => this.body.fourOf(bits)));
   }
 
   /** A local that holds what `push` pushes. */
@@ -61,12 +56,12 @@ class Arithmetic {
   integer(bits: number): FunctionBody {
     const local = this.#constants.get(bits) ?? null;
     this.#constants.set(bits, local);
-    return local === null ? this.#constant(bits) : this.body.get(local);
+    return local === null ? this.body.fourOf(bits) : this.body.get(local);
   }
 
   /** Pushes four times a float32 number. */
   float(value: number): FunctionBody {
-    return this.integer(new Int32Array(Float32Array.of(value).buffer)[0]);
+    return this.integer(float32Bits(value));
   }
 
   /** A local's value and a number, by an instruction. */

@@ -96,7 +96,7 @@ export function sgemmKernel(original: number, accumulate: boolean): FunctionBody
         body.get(column).i32(PANEL - 1).emit(op.i32And, op.i32Add).i32(2).emit(op.i32Shl).get(b).emit(op.i32Add).set(start);
         body.get(c).get(column).i32(2).emit(op.i32Shl, op.i32Add).set(target);
         rows.forEach((row, r) => r === 0 ? body.get(a).set(row) : body.get(rows[r - 1]).get(stride).emit(op.i32Add).set(row));
-        for (const sum of sums) body.vector("v128Const", ...Array(16).fill(0)).set(sum);
+        for (const sum of sums) body.fourOf(0).set(sum);
         multiplyAll(UNROLLED, () => body.get(countK).i32(-UNROLLED).emit(op.i32And));
         multiplyAll(1, () => body.get(countK).i32(UNROLLED - 1).emit(op.i32And));
         store();

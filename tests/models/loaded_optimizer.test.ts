@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { createHdf5, openHdf5 } from "../../formats/hdf5.ts";
 import { losses, models, optimizers } from "../../mod.ts";
 import { refused } from "./refused.ts";
+import { warningsOf } from "./warnings.ts";
 
 const root = mkdtempSync(join(tmpdir(), "onnxhub-optimizer-"));
 after(() => rmSync(root, { recursive: true }));
@@ -51,19 +52,6 @@ async function saved(name: string, options: Made, count: number): Promise<{ path
   await steps(model, count);
   await model.saveWeights(path);
   return { path, model };
-}
-
-/** What `body` writes with `console.warn`. */
-async function warningsOf(body: () => Promise<unknown>): Promise<string[]> {
-  const said: string[] = [];
-  const { warn } = console;
-  console.warn = (...parts: unknown[]) => void said.push(parts.join(" "));
-  try {
-    await body();
-  } finally {
-    console.warn = warn;
-  }
-  return said;
 }
 
 async function end(...all: models.Task[]): Promise<void> {

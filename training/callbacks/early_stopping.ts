@@ -63,7 +63,7 @@ export class EarlyStopping extends MonitorCallback {
       throw new OnnxHubError("training/option", "That is no number of epochs", {
         path: `EarlyStopping.${name}`,
         expected: "a number, 0 or more",
-        found: JSON.stringify(value) === "null" ? String(value) : JSON.stringify(value),
+        found: typeof value === "string" ? JSON.stringify(value) : String(value),
       });
     }
     super(options, null, options.minDelta);

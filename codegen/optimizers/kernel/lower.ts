@@ -3,7 +3,16 @@
 import { ops } from "../../ops/index.ts";
 import type { Node, OpName, Value } from "../../ir/types.ts";
 import type { KernelPlan, Pass } from "./plan.ts";
-import { encodeModule, FunctionBody, type ImportedFunction, op, type SimdName, unsigned, wasmType } from "../../wasm/assembler.ts";
+import {
+  encodeModule,
+  float32Bits,
+  FunctionBody,
+  type ImportedFunction,
+  op,
+  type SimdName,
+  unsigned,
+  wasmType,
+} from "../../wasm/assembler.ts";
 
 /** Elements of a tensor that are worked on at a time: few enough that all tensors of a rule stay in the second-level cache. */
 export const TILE = 8192;
@@ -52,11 +61,6 @@ const unary: { readonly [K in OpName]?: SimdName } = {
   Not: "v128Not",
 };
 
-const four = (value: number): number[] => {
-  const bytes = [...new Uint8Array(Float32Array.of(value).buffer)];
-  return [...bytes, ...bytes, ...bytes, ...bytes];
-};
-
 /** Where a pass keeps its values while it is written. */
 class PassWriter {
   readonly #body: FunctionBody;
@@ -73,7 +77,7 @@ class PassWriter {
   }
 
   #constant(value: number): FunctionBody {
-    return this.#body.vector("v128Const", ...four(value));
+    return this.#body.fourOf(float32Bits(value));
   }
 
   /** Pops the vector on the stack into a value's local. */
