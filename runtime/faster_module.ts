@@ -15,10 +15,10 @@ const KERNELS: readonly KnownFunction[] = [
 ];
 
 /** Parts of work for each thread. */
-const PARTS_A_THREAD = 4;
+const PARTS_A_THREAD = 8;
 
 /**
- * The body of a function of a thread pool: what the function `original` says of it, into how many parts work is cut for its threads, but four for each where
+ * The body of a function of a thread pool: what the function `original` says of it, into how many parts work is cut for its threads, but eight for each where
  * there are more threads than one.
  */
 export function morePartsThan(original: number): FunctionBody {
