@@ -13,10 +13,25 @@ export type Feeds = Readonly<Record<string, FeedTensor>>;
 
 /** A loaded graph. */
 export interface Session {
-  /** Runs the graph; asks only for the named outputs (all, unless told). */
-  run(feeds: Feeds, outputs?: readonly string[]): Promise<Record<string, FeedTensor>>;
+  /**
+   * Runs the graph; asks only for the named outputs (all, unless told). Those that `kept` names may be given where they were computed, without a copy,
+   * in a buffer that has others: whoever has them releases them.
+   */
+  run(feeds: Feeds, outputs?: readonly string[], kept?: ReadonlySet<string>): Promise<Record<string, FeedTensor>>;
   /** Frees what the graph holds. Running it afterwards is an error. */
   dispose(): Promise<void>;
+}
+
+/** The memory that graphs compute in, where the host reaches it: what lies in it is fed without a copy. It never moves, nor grows. */
+export interface Heap {
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: ArrayBufferLike;
+  /** Bytes of all arrays that were allocated and not released. */
+  readonly heldBytes: number;
+  /** An array of any content, with room for a vector's rest behind it; null where there is no room. To be released. */
+  allocate(elements: number): Float32Array | null;
+  /** Whether an array, or a part of one, lives here, and kernels can work on it in whole vectors. */
+  holds(array: Float32Array): boolean;
 }
 
 /** A place where graphs run. */
@@ -24,6 +39,8 @@ export interface Backend {
   readonly name: BackendName;
   /** The memory where tensors stay between runs; none where that is the host's. */
   readonly device?: Device;
+  /** The memory of graphs that the host can share with them; null where there is none. */
+  heap?(): Promise<Heap | null>;
   /**
    * Loads an encoded ModelProto; `label` is how errors call it. `external` are the bytes of initializers that lie outside the model, by
    * their location in it; the session has its own copy.

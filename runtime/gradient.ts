@@ -118,7 +118,7 @@ function columns({ shape: [n, all], data }: FeedTensor, from: number, to: number
   return { dtype: "float32", shape: [n, to - from], data: some };
 }
 
-/** leftᵀ · right, of left [n, rows] and right [n, width]. */
+/** leftᵀ · right, of left [n, rows] and right [n, width]; to be released. */
 export type Multiply = (left: FeedTensor, right: FeedTensor) => Promise<Float32Array<ArrayBuffer>>;
 
 /** The product of gradient factors on a backend: a graph that is loaded when it is first needed. */
@@ -131,7 +131,7 @@ export class FactorProduct {
   /** See {@linkcode Multiply}. */
   readonly multiply: Multiply = async (left, right) => {
     this.#session ??= this.backend().then((backend) => backend.load(productModel(), "gradient product"));
-    const { product } = await (await this.#session).run({ left, right });
+    const { product } = await (await this.#session).run({ left, right }, undefined, new Set(["product"]));
     return product.data as Float32Array<ArrayBuffer>;
   };
 

@@ -95,9 +95,11 @@ export class Inference {
   async #pays(): Promise<boolean> {
     if (this.#format !== "float32") return true;
     if (this.#runs < Math.max(1, Math.ceil(this.#bytes / BYTES_A_RUN))) return false;
-    const { name, device } = await this.#backend();
+    const backend = await this.#backend();
+    const { name, device } = backend;
+    const taken = (await backend.heap?.())?.heldBytes ?? 0;
     const ones: Sizes = new Proxy({}, { get: () => 1, has: () => true });
-    return !device && COPIES * this.#bytes + foreseenBytes(this.#compiled.stageGraphs, ones) - this.#bytes <= 0.75 * memoryOf(name);
+    return !device && COPIES * this.#bytes + foreseenBytes(this.#compiled.stageGraphs, ones) - this.#bytes <= 0.75 * memoryOf(name) - taken;
   }
 
   async #hold(): Promise<ProgramRunner> {

@@ -1,7 +1,9 @@
 /** What a program will take of memory, held against what there is, before anything is allocated. */
 
-import { residentBytes, type Sizes } from "../codegen/cost.ts";
-import type { Graph } from "../codegen/ir/types.ts";
+import type { Compiled } from "../codegen/compile.ts";
+import { bytesOf, residentBytes, type Sizes } from "../codegen/cost.ts";
+import type { Graph, Value } from "../codegen/ir/types.ts";
+import type { StageTensor } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { BackendName } from "./backend.ts";
 import { machineMemory } from "./machine_memory.ts";
@@ -18,6 +20,31 @@ const OVERHEAD = 1.3;
 /** The bytes of a backend's memory that a run of these graphs, one after the other, takes at most. */
 export function foreseenBytes(graphs: readonly Graph[], sizes: Sizes): number {
   return OVERHEAD * Math.max(...graphs.map((graph) => residentBytes(graph, sizes)));
+}
+
+/**
+ * The bytes that a run of a program takes of a heap where its weights, its gradients and what stages leave for later ones stay: these are copied neither
+ * in nor out.
+ */
+export function foreseenInHeap({ program, stageGraphs }: Pick<Compiled, "program" | "stageGraphs">, sizes: Sizes): number {
+  const stages = program.stages.map(({ inputs, outputs }, at) => {
+    const { inputs: given, outputs: results } = stageGraphs[at];
+    const names = (tensors: readonly StageTensor[]) => new Set(tensors.map(({ tensor, name }) => tensor ?? name));
+    const bytes = (values: readonly Value[]) => values.reduce((sum, value) => sum + bytesOf(value, sizes), 0);
+    const there = names(inputs.filter(({ role }) => role === "weight" || role === "stash"));
+    const left = names(outputs.filter(({ role }) => role === "stash"));
+    return {
+      left: bytes(results.flatMap(({ name, value }) => left.has(name) ? [value] : [])),
+      own: residentBytes(stageGraphs[at], sizes) - bytes(given.filter(({ name }) => there.has(name))),
+    };
+  });
+  const stays = program.weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+  return stages.reduce((sum, { left }) => sum + left, stays) + OVERHEAD * Math.max(...stages.map(({ own }) => own));
+}
+
+/** The bytes of WebAssembly's heap that {@linkcode foreseenInHeap} may reach where others hold so many. */
+export function roomInHeap(othersBytes: number): number {
+  return 0.9 * WASM_HEAP - othersBytes;
 }
 
 /** The bytes that graphs can take on a backend: a heap's, the machine's; Infinity for a GPU, which says itself what it has. */

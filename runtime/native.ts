@@ -7,7 +7,7 @@ import process from "node:process";
 import type { InferenceSession } from "onnxruntime-web";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendOptions, FeedTensor } from "./backend.ts";
-import { type OnnxRuntime, openSession } from "./onnx_session.ts";
+import { loadedGraph, type OnnxRuntime, openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
 
 /** The package, and how it is installed without its own script, which downloads GPU libraries. */
@@ -41,8 +41,8 @@ export function nativeBackend({ threads }: BackendOptions = {}): Backend {
     load: (model, label, external) => {
       const externalData = [...external ?? []].map(([path, data]) => ({ path, data: unshared(data) as Uint8Array }));
       return openSession(
-        { ort, alone: (job) => job(), memoryRemedy: "Take a smaller batch, shorter sequences or a smaller model.", accept: unshared },
-        () => ort.InferenceSession.create(model, { ...options, externalData }),
+        { alone: (job) => job(), memoryRemedy: "Take a smaller batch, shorter sequences or a smaller model." },
+        async () => loadedGraph(await ort.InferenceSession.create(model, { ...options, externalData }), ort, unshared),
         label,
       );
     },

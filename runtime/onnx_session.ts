@@ -1,4 +1,4 @@
-/** A session over onnxruntime's JavaScript API, which onnxruntime-web and onnxruntime-node share: tensors in and out, errors in words. */
+/** A session over onnxruntime, by the JavaScript API that onnxruntime-web and onnxruntime-node share or otherwise: tensors in and out, errors in words. */
 
 import type * as Ort from "onnxruntime-web";
 import { OnnxHubError } from "../errors.ts";
@@ -7,15 +7,19 @@ import type { Feeds, FeedTensor, Session } from "./backend.ts";
 /** What of onnxruntime's API is used. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor">;
 
+/** A graph that onnxruntime has loaded. */
+export interface LoadedGraph {
+  /** See {@linkcode Session.run}; errors are onnxruntime's. */
+  run(...of: Parameters<Session["run"]>): ReturnType<Session["run"]>;
+  release(): Promise<void>;
+}
+
 /** How a backend differs from others. */
 export interface SessionTraits {
-  readonly ort: OnnxRuntime;
   /** Runs one job at a time where the runtime demands it. */
   readonly alone: <T>(job: () => Promise<T>) => Promise<T>;
   /** What to do about exhausted memory. */
   readonly memoryRemedy: string;
-  /** The data as the runtime takes it; default as it is. */
-  readonly accept?: (data: FeedTensor["data"]) => FeedTensor["data"];
 }
 
 /**
@@ -24,44 +28,60 @@ export interface SessionTraits {
  * Errors from inside onnxruntime, which may be bare numbers, come out as "backend/load" and "backend/run" with the graph's name.
  */
 export async function openSession(
-  { ort, alone, memoryRemedy, accept = (data) => data }: SessionTraits,
-  create: () => Promise<Ort.InferenceSession>,
+  { alone, memoryRemedy }: SessionTraits,
+  load: () => Promise<LoadedGraph>,
   label: string,
 ): Promise<Session> {
-  let session: Ort.InferenceSession | null;
+  let graph: LoadedGraph | null;
   try {
-    session = await alone(create);
+    graph = await alone(load);
   } catch (error) {
     throw wrap("backend/load", `onnxruntime could not load the graph ${label}`, error, memoryRemedy);
   }
-  const toOrt = ({ dtype, shape, data }: FeedTensor): Ort.Tensor => new ort.Tensor(dtype as "float32", accept(data) as Float32Array, shape);
   return {
-    async run(feeds, outputs) {
-      if (!session) throw new OnnxHubError("backend/disposed", `The graph ${label} was disposed of`, { remedy: "Make a new model." });
-      const inputs = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toOrt(feed)]));
-      const loaded = session;
-      let results: Ort.InferenceSession.OnnxValueMapType;
+    async run(feeds, outputs, kept) {
+      if (!graph) throw new OnnxHubError("backend/disposed", `The graph ${label} was disposed of`, { remedy: "Make a new model." });
+      const loaded = graph;
       try {
-        results = await alone(() => outputs ? loaded.run(inputs, outputs) : loaded.run(inputs));
+        return await alone(() => loaded.run(feeds, outputs, kept));
       } catch (error) {
+        if (error instanceof OnnxHubError) throw error;
         throw wrap("backend/run", `onnxruntime failed in the graph ${label}`, error, memoryRemedy, describe(feeds));
       }
-      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(value as Ort.Tensor, label, name)]));
     },
     async dispose() {
-      const released = session;
-      session = null;
+      const released = graph;
+      graph = null;
       await released?.release();
     },
   };
 }
 
-function fromOrt(value: Ort.Tensor, label: string, name: string): FeedTensor {
-  const { type, dims, data } = value;
-  if (type !== "float32" && type !== "int32" && type !== "bool") {
-    throw new OnnxHubError("backend/dtype", `The graph ${label} gives ${name} as ${type}`, { expected: "float32, int32 or bool" });
-  }
+/** A session behind onnxruntime's JavaScript API. `accept` gives data as the runtime takes them; default as they are. */
+export function loadedGraph(
+  session: Ort.InferenceSession,
+  { Tensor }: Pick<OnnxRuntime, "Tensor">,
+  accept: (data: FeedTensor["data"]) => FeedTensor["data"] = (data) => data,
+): LoadedGraph {
+  const toOrt = ({ dtype, shape, data }: FeedTensor): Ort.Tensor => new Tensor(dtype as "float32", accept(data) as Float32Array, shape);
+  return {
+    async run(feeds, outputs) {
+      const inputs = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toOrt(feed)]));
+      const results = await (outputs ? session.run(inputs, outputs) : session.run(inputs));
+      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, fromOrt(value as Ort.Tensor, name)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function fromOrt({ type, dims, data }: Ort.Tensor, name: string): FeedTensor {
+  if (type !== "float32" && type !== "int32" && type !== "bool") throw unknownType(name, type);
   return { dtype: type, shape: [...dims], data } as FeedTensor;
+}
+
+/** The error of an output whose elements no tensor of ours has. */
+export function unknownType(name: string, type: string): OnnxHubError {
+  return new OnnxHubError("backend/dtype", `A graph gives ${name} as ${type}`, { expected: "float32, int32 or bool" });
 }
 
 function describe(feeds: Feeds): string {

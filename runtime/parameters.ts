@@ -139,7 +139,8 @@ export class Parameters {
 
   /**
    * A weight's values, to read, or to write in place (then call {@linkcode touch}). While an optimizer trains the weight they may live in a part of
-   * a larger buffer, shared with its threads: see {@linkcode move}. Throws "model/unsynced" while a device has newer ones.
+   * a larger buffer, shared with threads or with the runtime: they move there when training begins, and away when it ends ({@linkcode move}), so that the
+   * array isn't to be kept. Throws "model/unsynced" while a device has newer ones.
    */
   get(path: string): Float32Array {
     const info = this.#infos.get(path);
@@ -177,13 +178,13 @@ export class Parameters {
 
   /**
    * Lets a weight's values live elsewhere: in the copy of them that `copy` makes. Does nothing where they aren't in `from`; that array is freed
-   * if it is all of its buffer.
+   * if it is all of its buffer, or owned.
    */
   move(path: string, from: Float32Array, copy: () => Float32Array): void {
     if (!this.#infos.has(path)) return this.parent?.move(path, from, copy);
     if (this.#data.get(path) !== from) return;
     this.#data.set(path, copy());
-    if (from.byteLength === from.buffer.byteLength) release(from);
+    if (from.byteLength === from.buffer.byteLength || !(from.buffer instanceof ArrayBuffer)) release(from);
   }
 
   /** Says that weights were written in place. */

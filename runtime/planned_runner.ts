@@ -6,7 +6,7 @@ import { symbolsOf } from "../codegen/ir/dims.ts";
 import type { ExpandedSpec } from "../spec/types.ts";
 import type { Backend } from "./backend.ts";
 import { type RunInputs, sizesOf } from "./feeds.ts";
-import { firstThatFits } from "./memory.ts";
+import { firstThatFits, foreseenInHeap } from "./memory.ts";
 import type { Parameters } from "./parameters.ts";
 import { cachedCompile } from "./program_cache.ts";
 import { ProgramRunner, type RunResult, type TakeGradient } from "./runner.ts";
@@ -39,12 +39,33 @@ export class PlannedRunner {
     return await runner.run(inputs, take);
   }
 
+  /**
+   * What runs a batch with weights, gradients and activations that stay in the backend's heap (`ProgramRunner.run` with `staysInHeap`); null where they
+   * don't fit into so many bytes.
+   */
+  inHeap(inputs: RunInputs, bytes: number): ProgramRunner | null {
+    const sizes = sizesOf(this.whole.program, inputs);
+    if (!this.#isKnown(sizes)) return this.#runner(this.whole);
+    const fitting = this.#plans(sizes).find((plan) => foreseenInHeap(plan(), sizes) <= bytes);
+    return fitting ? this.#runner(fitting()) : null;
+  }
+
+  /** The whole, then in stages, which takes less memory. */
+  #plans(sizes: Sizes): readonly (() => Compiled)[] {
+    return [() => this.whole, () => this.#staged ??= cachedCompile(this.#spec, { ...this.#request, stagesFor: sizes })];
+  }
+
+  /** Whether all sizes are known: what is missing is said by whoever binds the inputs. */
+  #isKnown(sizes: Sizes): boolean {
+    return this.#symbols.every((symbol) => sizes[symbol] !== undefined);
+  }
+
   async #runnerFor(sizes: Sizes): Promise<ProgramRunner> {
     const { name, device } = await this.#backend();
-    const plans = [() => this.whole, () => this.#staged ??= cachedCompile(this.#spec, { ...this.#request, stagesFor: sizes })];
-    // What is missing is said by whoever binds the inputs.
-    const isKnown = this.#symbols.every((symbol) => sizes[symbol] !== undefined);
-    const compiled = device || !isKnown ? this.whole : firstThatFits(plans, name, sizes);
+    return this.#runner(device || !this.#isKnown(sizes) ? this.whole : firstThatFits(this.#plans(sizes), name, sizes));
+  }
+
+  #runner(compiled: Compiled): ProgramRunner {
     let runner = this.#runners.get(compiled);
     if (!runner) this.#runners.set(compiled, runner = new ProgramRunner(compiled.program, this.#backend, this.#parameters));
     return runner;

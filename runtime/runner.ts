@@ -55,8 +55,11 @@ export class ProgramRunner {
     });
   }
 
-  /** Runs all stages, in order. With `take` gradients are handed on one by one instead of being kept. */
-  async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
+  /**
+   * Runs all stages, in order. With `take` gradients are handed on one by one instead of being kept: with `staysInHeap` where they were computed, as do
+   * activations that later stages read.
+   */
+  async run(inputs: RunInputs, take?: TakeGradient, staysInHeap = false): Promise<RunResult> {
     if (this.#disposed) throw new OnnxHubError("model/disposed", "The model was disposed of", { remedy: "Make a new one." });
     const { program } = this;
     const { device } = await this.backend();
@@ -72,7 +75,7 @@ export class ProgramRunner {
     for (const [at, stage] of program.stages.entries()) {
       const session = await this.#session(stage);
       const feeds = this.#feeds(stage, bound, inputs);
-      const values = await session.run(feeds);
+      const values = await session.run(feeds, undefined, staysInHeap ? passing(stage, take !== undefined) : undefined);
       for (const output of stage.outputs) {
         const value = values[output.tensor ?? output.name];
         if ("weight" in output) addPart(parts, output, value, batch);
@@ -164,6 +167,12 @@ export class ProgramRunner {
     await this.#onDevice?.dispose();
     for (const session of await Promise.allSettled(sessions)) if (session.status === "fulfilled") await session.value.dispose();
   }
+}
+
+/** The outputs of a stage that the run itself lets go of: gradients where they are handed on. */
+function passing({ outputs }: Stage, gradients: boolean): ReadonlySet<string> {
+  const passed = outputs.filter((output) => output.role === "stash" || gradients && "weight" in output);
+  return new Set(passed.map(({ tensor, name }) => tensor ?? name));
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,12 +1,15 @@
 /** The `wasm` backend: onnxruntime-web on WebAssembly, with threads. The one file that imports onnxruntime-web. */
 
 import * as ort from "onnxruntime-web";
+import { GraphBuilder } from "../codegen/ir/builder.ts";
+import { encode } from "../codegen/onnx/encode.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
 import { turnEventLoop } from "./event_loop.ts";
-import { openSession } from "./onnx_session.ts";
+import { type LoadedGraph, loadedGraph, openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
-import { withFixedMemory } from "./wasm_memory.ts";
+import { graphInHeap, WasmHeap } from "./wasm_heap.ts";
+import { isGreatest, withFixedMemory } from "./wasm_memory.ts";
 import { onnxruntimeModule } from "./wasm_module.ts";
 
 let configured: number | null = null;
@@ -43,20 +46,39 @@ export function wasmBackend(options: BackendOptions = {}): Backend {
   const memoryRemedy = "WebAssembly has 4 GiB: take a smaller batch, shorter sequences or a smaller model.";
   return {
     name: "wasm",
-    load: (model, label, external) => openSession({ ort, alone, memoryRemedy }, () => create(model, external), label),
+    load: (model, label, external) => openSession({ alone, memoryRemedy }, () => load(model, external), label),
+    // Where the runtime can't be started, the first graph that is loaded says why.
+    heap: () => alone(() => start(() => create(firstGraph())).then((session) => session?.release())).then(() => heap, () => null),
   };
 }
 
-let initialized = false;
+let isStarted = false;
+let heap: WasmHeap | null = null;
 
-/** Makes a session; the first one of the process makes the heap and the threads. */
-async function create(
-  model: Uint8Array<ArrayBuffer>,
-  external: ReadonlyMap<string, Uint8Array> = new Map(),
-): Promise<ort.InferenceSession> {
-  const externalData = [...external].map(([path, data]) => ({ path, data }));
-  const make = () => ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all", externalData });
-  const session = initialized ? await make() : await withFixedMemory(() => onnxruntimeModule.use(ort.env.wasm, make));
-  initialized = true;
+/** Makes the first session of the process, with which onnxruntime-web makes its memory and threads; null where there was one before. */
+async function start(make: () => Promise<ort.InferenceSession>): Promise<ort.InferenceSession | null> {
+  if (isStarted) return null;
+  const session = await withFixedMemory(() => onnxruntimeModule.use(ort.env.wasm, make));
+  isStarted = true;
+  const { instance } = onnxruntimeModule;
+  if (instance && isGreatest(instance.memory)) heap = WasmHeap.of(instance, ort.env.versions.web);
   return session;
+}
+
+function create(model: Uint8Array<ArrayBuffer>, external: ReadonlyMap<string, Uint8Array> = new Map()): Promise<ort.InferenceSession> {
+  const externalData = [...external].map(([path, data]) => ({ path, data }));
+  return ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all", externalData });
+}
+
+/** Loads a graph. */
+async function load(...of: Parameters<typeof create>): Promise<LoadedGraph> {
+  const session = await start(() => create(...of)) ?? await create(...of);
+  return heap ? graphInHeap(heap, session) : loadedGraph(session, ort);
+}
+
+/** A graph that nobody runs. */
+function firstGraph(): Uint8Array<ArrayBuffer> {
+  const g = new GraphBuilder("first");
+  g.output("y", g.neg(g.input("x", "float32", [1])));
+  return encode(g.finish());
 }

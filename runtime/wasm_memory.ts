@@ -1,5 +1,8 @@
 /** Keeps the heap of onnxruntime-web from growing while its threads run, which Deno's V8 does not survive. */
 
+/** Bytes of a page. */
+const PAGE = 65536;
+
 /** The most pages of 64 KiB that a 32-bit memory can have: what onnxruntime-web asks for as its maximum. */
 const MAXIMUM = 65536;
 
@@ -26,6 +29,11 @@ export async function withFixedMemory<T>(body: () => Promise<T>): Promise<T> {
   } finally {
     WebAssembly.Memory = Memory;
   }
+}
+
+/** Whether a memory has its greatest size: it will not grow. */
+export function isGreatest({ buffer }: WebAssembly.Memory): boolean {
+  return buffer.byteLength === SIZES[0] * PAGE;
 }
 
 /** The greatest memory that the machine promises. */

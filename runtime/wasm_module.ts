@@ -2,10 +2,22 @@
 
 import { compileOnnxRuntime } from "./wasm_file.ts";
 
+/** An instance of the module, with the memory that it works in. */
+export interface OnnxRuntimeInstance {
+  readonly exports: WebAssembly.Exports;
+  readonly memory: WebAssembly.Memory;
+}
+
 /** A module that is prepared once, for one instance. */
 export class AheadOfTimeModule {
   #begun = false;
   #compiling: Promise<WebAssembly.Module> | null = null;
+  #instance: OnnxRuntimeInstance | null = null;
+
+  /** The instance, once there is one. */
+  get instance(): OnnxRuntimeInstance | null {
+    return this.#instance;
+  }
 
   /**
    * Begins to compile the module, which takes 80 to 250 ms on threads of its own. Does nothing the second time; where the file can't be read,
@@ -35,7 +47,10 @@ export class AheadOfTimeModule {
       apply: async (target, self, [source, imports]: [Uint8Array | WebAssembly.Module, WebAssembly.Imports]) => {
         if (!(source instanceof Uint8Array) || source.buffer !== token) return Reflect.apply(target, self, [source, imports]);
         const module = await compiling;
-        return { module, instance: await instantiate(module, imports) };
+        const instance = await instantiate(module, imports);
+        const memory = Object.values(imports).flatMap(Object.values<unknown>).find((value) => value instanceof WebAssembly.Memory);
+        if (memory) this.#instance = { exports: instance.exports, memory };
+        return { module, instance };
       },
     });
     try {

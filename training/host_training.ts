@@ -1,11 +1,14 @@
 /** Training on a CPU backend: weights, gradients and slots are typed arrays on the host. */
 
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
-import { requireHostMemory } from "../runtime/memory.ts";
+import type { Heap } from "../runtime/backend.ts";
+import type { RunInputs } from "../runtime/feeds.ts";
+import { HeapWeights, usableHeap } from "../runtime/heap_weights.ts";
+import { requireHostMemory, roomInHeap } from "../runtime/memory.ts";
 import { elements } from "../runtime/optimizer/placement.ts";
 import { keptBytes } from "../runtime/optimizer/prepared_weight.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
-import type { TakeGradient } from "../runtime/runner.ts";
+import type { ProgramRunner, TakeGradient } from "../runtime/runner.ts";
 import { threadsOf } from "../runtime/threads.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import { programRequest, trainedWeights } from "./training_program.ts";
@@ -16,6 +19,9 @@ export class HostTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
   readonly #optimizer: OptimizerState;
   readonly #runner: PlannedRunner;
+  /** Where weights live while they are trained; null where there is none, or too little room. */
+  #heap: Heap | null | undefined;
+  #weights: HeapWeights | null = null;
 
   /** Compiles the program; sessions are made by the first step. Throws "backend/memory" where weights and slots are more than the machine has. */
   constructor(options: TrainingRunOptions) {
@@ -34,6 +40,7 @@ export class HostTraining implements TrainingRun {
       weights,
       data: (path) => parameters.get(path),
       move: (path, from, copy) => parameters.move(path, from, copy),
+      heap: () => this.#heap ?? null,
       threads: threadsOf(threads),
       load: async (model, label) => (await backend()).load(model, label),
     });
@@ -53,15 +60,38 @@ export class HostTraining implements TrainingRun {
     // Not before there is a gradient: a batch that is refused changes nothing.
     const begun = (): OptimizerStep => update ??= optimizer.beginStep();
     const take: TakeGradient = (path, gradient) => begun().update(path, gradient);
-    const result = await this.#runner.run(inputs, optimizer.needsAllGradients ? undefined : take);
+    const taken = optimizer.needsAllGradients ? undefined : take;
+    const inHeap = await this.#inHeap(inputs);
+    const result = inHeap ? await inHeap.run(inputs, taken, true) : await this.#runner.run(inputs, taken);
     if (optimizer.needsAllGradients) await optimizer.apply(result.gradients);
     else await begun().finish();
     parameters.touch();
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
+  /** The runner of a batch that stays in the backend's heap with all weights, once these are there; null where there is none, or too little room. */
+  async #inHeap(inputs: RunInputs): Promise<ProgramRunner | null> {
+    const backend = await this.#options.backend();
+    if (this.#heap === null || !backend.heap) return null;
+    const planned = () => this.#runner.inHeap(inputs, roomInHeap((this.#heap?.heldBytes ?? 0) - (this.#weights?.bytes ?? 0)));
+    let runner = planned();
+    if (runner && this.#heap === undefined) {
+      // Not before: a batch that is refused starts no runtime.
+      this.#heap = await usableHeap(backend);
+      if (this.#heap) this.#weights = new HeapWeights(this.#heap, this.#options.parameters, this.#runner.whole.program.weights);
+      runner = planned();
+    }
+    if (runner && this.#weights?.moveIn()) return runner;
+    // For good: moving all weights back and forth would take longer than copies of them.
+    this.#heap = null;
+    this.#weights?.moveOut();
+    this.#weights = null;
+    return null;
+  }
+
   /** See {@linkcode TrainingRun}. */
   async dispose(): Promise<void> {
+    this.#weights?.moveOut();
     await this.#runner.dispose();
     await this.#optimizer.dispose();
   }

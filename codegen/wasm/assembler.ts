@@ -219,25 +219,31 @@ export interface ExportedFunction {
 /** The greatest number of 64 KiB pages that a memory can have. */
 const MOST_PAGES = 65536;
 
+/** The immediate bytes of an access to 32 bits or more in a module's second memory (WebAssembly 3.0, "multiple memories"). */
+export const IN_HEAP: readonly number[] = [2 | 0x40, 1, 0];
+
 /**
  * Encodes a module: functions imported from the module "lane", a memory imported as "memory" from the module "kernel", which is a shared one or
- * isn't, and exported functions.
+ * isn't, with `heap` a second, shared one imported as "heap", and exported functions.
  */
 export function encodeModule(
   imports: readonly ImportedFunction[],
   functions: readonly ExportedFunction[],
   shared: boolean,
+  heap = false,
 ): Uint8Array<ArrayBuffer> {
   const types = [
     ...imports.map(({ parameters }) => [0x60, ...list(Array(parameters).fill([wasmType.f64])), 1, wasmType.f64]),
     ...functions.map(({ body }) => [0x60, ...list(Array(body.parameters).fill([wasmType.i32])), 0]),
   ];
-  const limits = shared ? [3, 1, ...unsigned(MOST_PAGES)] : [0, 1];
+  const sharedLimits = [3, 1, ...unsigned(MOST_PAGES)];
+  const memory = [...text("kernel"), ...text("memory"), 2, ...shared ? sharedLimits : [0, 1]];
+  const memories = heap ? [memory, [...text("kernel"), ...text("heap"), 2, ...sharedLimits]] : [memory];
   const lanes = imports.map(({ name }, i) => [...text("lane"), ...text(name), 0, ...unsigned(i)]);
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
     ...section(1, list(types)),
-    ...section(2, list([...lanes, [...text("kernel"), ...text("memory"), 2, ...limits]])),
+    ...section(2, list([...lanes, ...memories])),
     ...section(3, list(functions.map((_, i) => unsigned(imports.length + i)))),
     ...section(7, list(functions.map(({ name }, i) => [...text(name), 0, ...unsigned(imports.length + i)]))),
     ...section(10, list(functions.map(({ body }) => body.finish()))),

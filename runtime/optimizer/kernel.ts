@@ -5,9 +5,10 @@ import type { Graph, Node, Shape, Value } from "../../codegen/ir/types.ts";
 import { ops } from "../../codegen/ops/index.ts";
 import type { ReferenceTensor } from "../../codegen/ops/rule.ts";
 import { type KernelCode, lowerKernel } from "../../codegen/optimizers/kernel/lower.ts";
-import { type KernelPlan, type KernelTensor, type Pass, planKernel } from "../../codegen/optimizers/kernel/plan.ts";
+import { type KernelPlan, type Pass, planKernel } from "../../codegen/optimizers/kernel/plan.ts";
+import type { Heap } from "../backend.ts";
 import { type KernelMemory, MOST_SUMS, MOST_TENSORS, stagingMemory } from "./kernel_memory.ts";
-import { type PassFunction, type Sweep, sweepAlone, type SweepTensor } from "./sweep.ts";
+import { type PassFunction, type Sweep, sweepAlone } from "./sweep.ts";
 import type { KernelThreads } from "./threads.ts";
 
 /** Kernels by what they compute, so that weights of the same kind share one; null for what is no kernel. */
@@ -17,7 +18,7 @@ export type KernelCache = Map<string, Kernel | null>;
 export class Kernel {
   readonly #plan: KernelPlan;
   readonly #code: KernelCode;
-  readonly #instances = new Map<KernelMemory, readonly PassFunction[]>();
+  readonly #instances = new Map<KernelMemory, Map<string, readonly PassFunction[]>>();
   #lastScalars: readonly number[] | null = null;
   /** The scalars that need no sum, as of the last run's scalar inputs. */
   #known: ReadonlyMap<number, number> = new Map();
@@ -46,24 +47,34 @@ export class Kernel {
 
   /**
    * Computes the graph. The tensors, all of one length, are changed in place: the output `next_x` is written to `x`. Those that live in
-   * `memory` are worked on there, the others tile by tile through copies in it; large ones by all threads. Returns the scalar outputs, the
-   * same bits however many threads there are.
+   * `memory` or in `heap` are worked on there, the others tile by tile through copies in `memory`; large ones by all threads. Returns the scalar
+   * outputs, the same bits however many threads there are.
    */
   run(
     tensors: Readonly<Record<string, Float32Array>>,
     scalars: Readonly<Record<string, number>>,
     memory: KernelMemory = stagingMemory(),
     threads: KernelThreads | null = null,
+    heap: Heap | null = null,
   ): Record<string, number> {
     const plan = this.#plan;
     const known = new Map(this.#withoutSums(scalars));
     const length = plan.tensors.length > 0 ? tensors[plan.tensors[0].name].length : 0;
+    const inHeap = new Set(heap ? plan.tensors.flatMap(({ name }) => heap.holds(tensors[name]) ? [name] : []) : []);
+    const passes = this.passes(memory, inHeap, heap);
     plan.passes.forEach((pass, index) => {
       setScalars(memory, pass, known);
       const sweep: Sweep = {
-        run: this.passes(memory)[index],
+        run: passes[index],
         memory,
-        tensors: plan.tensors.map((tensor, i) => sweepTensor(pass, tensor, tensors[tensor.name], memory, i)),
+        tensors: plan.tensors.map((tensor, i) => {
+          const loaded = pass.loads.includes(tensor);
+          const stored = pass.stores.includes(tensor);
+          if (!loaded && !stored) return null;
+          const array = tensors[tensor.name];
+          const isThere = inHeap.has(tensor.name) || memory.holds(array);
+          return { address: isThere ? array.byteOffset : null, tile: memory.tile(i), array, loaded, stored };
+        }),
         length,
         sums: pass.sums.length,
       };
@@ -79,9 +90,15 @@ export class Kernel {
     return Object.keys(this.#code.lane).length === 0;
   }
 
-  /** The module, over a shared memory or another. */
-  module(shared: boolean): Uint8Array<ArrayBuffer> {
-    return this.#code.wasm(shared);
+  /** The module, over a shared memory or another; the tensors named in `inHeap` are in a heap. */
+  module(shared: boolean, inHeap?: ReadonlySet<string>): Uint8Array<ArrayBuffer> {
+    return this.#code.wasm(shared, inHeap);
+  }
+
+  /** Which of the tensors `candidates` may be in a heap: every combination of those that the kernel has. */
+  combinations(candidates: readonly string[]): ReadonlySet<string>[] {
+    const own = candidates.filter((name) => this.#plan.tensors.some((tensor) => tensor.name === name));
+    return own.reduce<Set<string>[]>((sets, name) => [...sets, ...sets.map((set) => new Set([...set, name]))], [new Set()]);
   }
 
   /** The number of passes. */
@@ -89,15 +106,20 @@ export class Kernel {
     return this.#plan.passes.length;
   }
 
-  /** The functions of the passes over a memory. */
-  passes(memory: KernelMemory): readonly PassFunction[] {
-    let passes = this.#instances.get(memory);
+  /** The functions of the passes over a memory, and over a heap where tensors named in `inHeap` are. */
+  passes(memory: KernelMemory, inHeap: ReadonlySet<string> = new Set(), heap: Heap | null = null): readonly PassFunction[] {
+    let instances = this.#instances.get(memory);
+    if (!instances) this.#instances.set(memory, instances = new Map());
+    const key = [...inHeap].sort().join();
+    let passes = instances.get(key);
     if (!passes) {
       const { lane } = this.#code;
-      const module = new WebAssembly.Module(this.module(memory.shared));
-      const { exports } = new WebAssembly.Instance(module, { lane, kernel: { memory: memory.memory } });
+      const module = new WebAssembly.Module(this.module(memory.shared, inHeap));
+      const kernel: Record<string, WebAssembly.Memory> = { memory: memory.memory };
+      if (heap && inHeap.size > 0) kernel.heap = heap.memory;
+      const { exports } = new WebAssembly.Instance(module, { lane, kernel });
       passes = this.#plan.passes.map((_, i) => exports[`pass${i}`] as PassFunction);
-      this.#instances.set(memory, passes);
+      instances.set(key, passes);
     }
     return passes;
   }
@@ -118,13 +140,6 @@ function setScalars({ scalars, conditions }: KernelMemory, pass: Pass, known: Re
     if (value.dtype === "bool") conditions[i] = known.get(value.id) ? -1 : 0;
     else scalars[i] = known.get(value.id)!;
   });
-}
-
-function sweepTensor(pass: Pass, tensor: KernelTensor, array: Float32Array, memory: KernelMemory, index: number): SweepTensor | null {
-  const loaded = pass.loads.includes(tensor);
-  const stored = pass.stores.includes(tensor);
-  if (!loaded && !stored) return null;
-  return { address: memory.holds(array) ? array.byteOffset : null, tile: memory.tile(index), array, loaded, stored };
 }
 
 /** What a graph computes, whatever the length of its tensors. */

@@ -2,7 +2,7 @@
 
 import { NEXT, scalarGraph, scalarsOf, type StepSettings } from "../../codegen/optimizers/step.ts";
 import { OnnxHubError } from "../../errors.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, Heap } from "../backend.ts";
 import type { Optimizer } from "./config.ts";
 import { Kernel, type KernelCache } from "./kernel.ts";
 import { OnnxUpdates } from "./onnx_updates.ts";
@@ -29,6 +29,8 @@ export interface OptimizerStateOptions {
    * of. Default: all weights stay where they are.
    */
   readonly move?: MoveWeight;
+  /** A memory that weights and gradients may live in instead, asked anew for every step; default none. */
+  readonly heap?: () => Heap | null;
   /** How many threads update large weights, where the runtime has threads and `move` is given; default 1. Results don't depend on it. */
   readonly threads?: number;
   /** Loads the ONNX graphs of update rules that are no kernel: Adafactor's and Muon's on matrices. Needed for these only. */
@@ -60,6 +62,7 @@ export class OptimizerState {
   readonly #entries = new Map<string, PreparedWeight>();
   readonly #data: (path: string) => Float32Array;
   readonly #move?: MoveWeight;
+  readonly #heap: () => Heap | null;
   readonly #onnx: OnnxUpdates;
   readonly #warn: (message: string) => void;
   readonly #scalars: Record<string, number>;
@@ -69,16 +72,17 @@ export class OptimizerState {
   #rate: number;
   /** The step that has begun and isn't finished. */
   #step: PreparedStep | null = null;
-  #moved = false;
   #warned = false;
   #disposed = false;
 
   /** Makes slots for all weights. */
-  constructor({ optimizer, weights, data, move, threads = 1, load, warn = (message) => console.warn(message) }: OptimizerStateOptions) {
+  constructor(options: OptimizerStateOptions) {
+    const { optimizer, weights, data, move, heap = () => null, threads = 1, load, warn = (message) => console.warn(message) } = options;
     this.#optimizer = optimizer;
     this.#settings = optimizer.settings;
     this.#data = data;
     this.#move = move;
+    this.#heap = heap;
     this.#onnx = new OnnxUpdates(optimizer, load);
     this.#warn = warn;
     this.#rate = typeof optimizer.learningRate === "number" ? Math.fround(optimizer.learningRate) : 0;
@@ -193,8 +197,7 @@ export class OptimizerState {
 
   /** Begins a step; the gradients are those that a global norm is taken of. */
   #begin(gradients: ReadonlyMap<string, Float32Array>): PreparedStep {
-    if (this.#move && !this.#moved) moveIn(this.#entries, this.#data, this.#move);
-    this.#moved = true;
+    if (this.#move) moveIn(this.#entries, this.#data, this.#move, this.#heap());
     const steps = this.#settings.gradientAccumulationSteps;
     const updates = steps === null || (this.#batches + 1) % steps === 0;
     const scalars = updates ? this.#stepScalars(gradients) : null;
@@ -203,6 +206,7 @@ export class OptimizerState {
       data: this.#data,
       onnx: this.#onnx,
       threads: this.#threads,
+      heap: this.#heap(),
       scalars,
       check: (step) => {
         this.#checkUsable();
@@ -234,7 +238,7 @@ export class OptimizerState {
     let squaredNorm = 0;
     for (const [path, { squaredNorm: kernel, tensors, memory }] of this.#entries) {
       if (kernel && gradients.has(path)) {
-        squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}, memory, this.#threads).squared_norm;
+        squaredNorm += kernel.run({ ...tensors, g: gradients.get(path)! }, {}, memory, this.#threads, this.#heap()).squared_norm;
       }
     }
     const step = { lr: this.learningRate, t: Math.fround(this.iterations + 1), squared_norm: squaredNorm };
@@ -250,7 +254,7 @@ export class OptimizerState {
     const overwrite = emaOverwriteFrequency !== null && (this.iterations + 1) % emaOverwriteFrequency === 0;
     for (const [path, { average, tensors, memory }] of this.#entries) {
       const w = this.#data(path);
-      average!.run({ w, average: tensors.average }, scalars, memory, this.#threads);
+      average!.run({ w, average: tensors.average }, scalars, memory, this.#threads, this.#heap());
       if (overwrite) w.set(tensors.average);
     }
   }
@@ -303,7 +307,7 @@ export class OptimizerState {
   /** Frees sessions and slots; applying gradients afterwards is an error. */
   async dispose(): Promise<void> {
     this.#disposed = true;
-    if (this.#move && this.#moved) moveOut(this.#entries, this.#move);
+    if (this.#move) moveOut(this.#entries, this.#move);
     this.#entries.clear();
     await this.#threads.dispose();
     await this.#onnx.dispose();

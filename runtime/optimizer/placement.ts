@@ -2,6 +2,7 @@
 
 import type { StepSettings } from "../../codegen/optimizers/step.ts";
 import type { Slot } from "../../codegen/optimizers/types.ts";
+import type { Heap } from "../backend.ts";
 import { KernelMemory } from "./kernel_memory.ts";
 
 /** The fewest elements of a weight that are worth a place in such a memory: below, copying a few tiles costs less than a call. */
@@ -62,11 +63,12 @@ export type MoveWeight = (path: string, from: Float32Array, copy: () => Float32A
 
 type Homes = ReadonlyMap<string, { readonly home: Float32Array | null }>;
 
-/** Moves the weights that have a home there. */
-export function moveIn(homes: Homes, data: (path: string) => Float32Array, move: MoveWeight): void {
+/** Moves the weights that have a home there, but for those that a heap holds. */
+export function moveIn(homes: Homes, data: (path: string) => Float32Array, move: MoveWeight, heap: Heap | null): void {
   for (const [path, { home }] of homes) {
     if (!home) continue;
     const from = data(path);
+    if (from === home || heap?.holds(from)) continue;
     move(path, from, () => {
       home.set(from);
       return home;

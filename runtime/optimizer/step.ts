@@ -1,6 +1,7 @@
 /** One step of an optimizer, which takes the gradients one by one as they arrive. */
 
 import { OnnxHubError } from "../../errors.ts";
+import type { Heap } from "../backend.ts";
 import { type Gradient, wholeGradient } from "../gradient.ts";
 import { Kernel } from "./kernel.ts";
 import type { OnnxUpdates } from "./onnx_updates.ts";
@@ -29,6 +30,8 @@ export interface StepContext {
   readonly onnx: OnnxUpdates;
   /** The threads that share the work on large weights, started when first needed. */
   readonly threads: KernelThreads;
+  /** A memory where weights and gradients may be, too. */
+  readonly heap: Heap | null;
   /** The step's scalars; null while gradients are only added up. */
   readonly scalars: Readonly<Record<string, number>> | null;
   /** Throws where the step can't go on: it was finished, another one began, or the optimizer is disposed of. */
@@ -50,7 +53,7 @@ export class PreparedStep implements OptimizerStep {
 
   /** See {@linkcode OptimizerStep.update}. */
   async update(path: string, gradient: Float32Array | Gradient): Promise<void> {
-    const { entries, data, onnx, threads, scalars, check } = this.#context;
+    const { entries, data, onnx, threads, heap, scalars, check } = this.#context;
     check(this);
     checkGradient(entries, path, gradient);
     if (this.#taken.has(path)) throw new OnnxHubError("optimizer/gradient", "This weight had its gradient in this step", { path });
@@ -60,14 +63,14 @@ export class PreparedStep implements OptimizerStep {
     this.#running++;
     try {
       const all = { ...tensors, w: data(path) };
-      if (memory.shared) await threads.start();
+      if (memory.shared) await threads.start(heap);
       if (kernel instanceof Kernel && kernel.isElementwise && !(gradient instanceof Float32Array)) {
         for await (const { offset, data: g } of gradient.parts()) {
-          kernel.run({ ...slices(all, offset, g.length), g }, scalars ?? {}, memory, threads);
+          kernel.run({ ...slices(all, offset, g.length), g }, scalars ?? {}, memory, threads, heap);
         }
       } else {
         const g = gradient instanceof Float32Array ? gradient : await wholeGradient(gradient);
-        if (kernel instanceof Kernel) kernel.run({ ...all, g }, scalars ?? {}, memory, threads);
+        if (kernel instanceof Kernel) kernel.run({ ...all, g }, scalars ?? {}, memory, threads, heap);
         else await onnx.run(kernel, { ...all, g }, scalars!);
       }
       if (scalars !== null) tensors.accumulated?.fill(0);

@@ -1,4 +1,4 @@
-/** One pass of a kernel over tensors: tile by tile, in place where they live in the kernel's memory, else by a copy. */
+/** One pass of a kernel over tensors: tile by tile, in place where they live in the kernel's memories, else by a copy. */
 
 import { TILE } from "../../codegen/optimizers/kernel/lower.ts";
 import type { KernelMemory } from "./kernel_memory.ts";
@@ -8,7 +8,7 @@ export type PassFunction = (count: number, scalars: number, sums: number, ...ten
 
 /** A tensor of a pass. */
 export interface SweepTensor {
-  /** In the memory, or null where it has to be copied. */
+  /** In the memory or the heap, or null where it has to be copied. */
   readonly address: number | null;
   /** The tile of its copy. */
   readonly tile: number;
@@ -32,9 +32,9 @@ export interface Sweep {
 /** Where the scalars of the pass are: at the memory's beginning. */
 export const SCALARS = 0;
 
-/** The elements of a tile. */
-export function tileLength({ length }: Sweep, tile: number): number {
-  return Math.min(TILE, length - tile * TILE);
+/** The elements of a tile, or of so many from that one on. */
+export function tileLength({ length }: Sweep, tile: number, tiles = 1): number {
+  return Math.min(tiles * TILE, length - tile * TILE);
 }
 
 /** Copies a tile of a tensor into the memory. */
@@ -43,10 +43,10 @@ export function copyIn(sweep: Sweep, array: Float32Array, tile: number, address:
   sweep.memory.floats.set(count === sweep.length ? array : array.subarray(tile * TILE, tile * TILE + count), address / 4);
 }
 
-/** Computes one tile on this thread, its sums under the number that is given. */
-export function runTile(sweep: Sweep, tile: number, sums: number): void {
+/** Computes one tile on this thread, its sums under the number that is given; or several, of a sweep without sums and copies. */
+export function runTile(sweep: Sweep, tile: number, sums: number, tiles = 1): void {
   const { run, memory, tensors } = sweep;
-  const count = tileLength(sweep, tile);
+  const count = tileLength(sweep, tile, tiles);
   const addresses = tensors.map((tensor) => {
     if (tensor === null) return 0;
     if (tensor.address !== null) return tensor.address + tile * TILE * 4;

@@ -3,12 +3,16 @@
 import type { Worker } from "node:worker_threads";
 import { TILE } from "../../codegen/optimizers/kernel/lower.ts";
 import { OnnxHubError } from "../../errors.ts";
+import type { Heap } from "../backend.ts";
 import type { Kernel } from "./kernel.ts";
 import { type KernelMemory, MOST_TENSORS, RING } from "./kernel_memory.ts";
 import { copyIn, type PassFunction, runTile, SCALARS, type Sweep, tileLength } from "./sweep.ts";
 
 /** The fewest tiles that are worth waking a thread for. */
 const LEAST_TILES = 16;
+
+/** The most tiles of a task: waking a thread takes as long as a tile or two. */
+const MOST_TILES = 16;
 
 /** The integers that a thread and the main one talk through, each of the first three on a cache line of its own. */
 const STATE = 0;
@@ -35,6 +39,8 @@ const constants = { STATE, GIVEN, DONE, TASKS, TASK, RING, READY, FAILED, ANYONE
 /** What a worker is given at its start. */
 interface WorkerData {
   readonly memories: readonly WebAssembly.Memory[];
+  /** What some of the modules import beside the memory. */
+  readonly heap?: WebAssembly.Memory;
   /** Modules; each is instantiated over every memory. */
   readonly modules: readonly { readonly wasm: Uint8Array<ArrayBuffer>; readonly passes: number }[];
   readonly channel: Int32Array;
@@ -45,14 +51,14 @@ interface WorkerData {
  * A worker's whole program. It is handed over as text, so that there is no file for a bundler to lose, and must not refer to anything
  * outside itself.
  */
-function work({ memories, modules, channel, constants }: WorkerData): void {
+function work({ memories, heap, modules, channel, constants }: WorkerData): void {
   const { STATE, GIVEN, DONE, TASKS, TASK, RING, READY, FAILED, ANYONE, THREAD } = constants;
   try {
     const passes: ((...of: number[]) => void)[] = [];
     for (const { wasm, passes: count } of modules) {
       const module = new WebAssembly.Module(wasm);
       for (const memory of memories) {
-        const { exports } = new WebAssembly.Instance(module, { kernel: { memory } });
+        const { exports } = new WebAssembly.Instance(module, { kernel: heap ? { memory, heap } : { memory } });
         for (let i = 0; i < count; i++) passes.push(exports[`pass${i}`] as (...of: number[]) => void);
       }
     }
@@ -104,21 +110,29 @@ export class KernelThreads {
     this.#memories = [...new Set(memories)].filter(({ shared }) => shared);
   }
 
-  /** Starts the workers, once. It does not wait until they are ready: until then this thread does all the work. */
-  start(): Promise<void> {
-    return this.#starting ??= this.#start();
+  /**
+   * Starts the workers, once. It does not wait until they are ready: until then this thread does all the work. Weights and gradients may be in the heap
+   * that is given with the first call.
+   */
+  start(heap: Heap | null = null): Promise<void> {
+    return this.#starting ??= this.#start(heap);
   }
 
-  async #start(): Promise<void> {
+  async #start(heap: Heap | null): Promise<void> {
     const { Worker } = await import("node:worker_threads");
+    const modules: { wasm: Uint8Array<ArrayBuffer>; passes: number }[] = [];
     for (const kernel of this.#kernels) {
-      for (const memory of this.#memories) for (const pass of kernel.passes(memory)) this.#passes.set(pass, this.#passes.size);
+      for (const inHeap of kernel.combinations(heap ? ["w", "g"] : [])) {
+        modules.push({ wasm: kernel.module(true, inHeap), passes: kernel.passCount });
+        for (const memory of this.#memories) {
+          for (const pass of kernel.passes(memory, inHeap, heap)) this.#passes.set(pass, this.#passes.size);
+        }
+      }
     }
-    const modules = this.#kernels.map((kernel) => ({ wasm: kernel.module(true), passes: kernel.passCount }));
     const memories = this.#memories.map(({ memory }) => memory);
     for (let i = 0; i < this.#workers; i++) {
       const channel = new Int32Array(new SharedArrayBuffer(STRIDE * 4));
-      const workerData: WorkerData = { memories, modules, channel, constants };
+      const workerData: WorkerData = { memories, heap: heap?.memory, modules, channel, constants };
       const worker = new Worker(`(${work})(require("node:worker_threads").workerData)`, { eval: true, workerData });
       worker.unref();
       this.#threads.push({ worker, channel, given: 0 });
@@ -139,15 +153,18 @@ export class KernelThreads {
   /** Computes all tiles on all threads that are ready, this one among them; the sums are those that one thread alone gets. */
   sweep(sweep: Sweep): number[] {
     const tiles = Math.ceil(sweep.length / TILE);
+    const isWhole = sweep.sums === 0 && sweep.tensors.every((tensor) => tensor === null || tensor.address !== null);
+    const step = isWhole ? Math.min(MOST_TILES, Math.floor(tiles / LEAST_TILES)) : 1;
     const ready = this.#threads.filter(({ channel }) => Atomics.load(channel, STATE) === READY);
     for (let next = 0; next < tiles;) {
       ready.forEach((thread, i) => {
-        while (next < tiles && thread.given - Atomics.load(thread.channel, DONE) < RING) this.#give(thread, i, sweep, next++);
+        while (next < tiles && thread.given - Atomics.load(thread.channel, DONE) < RING) {
+          this.#give(thread, i, sweep, next, step);
+          next += step;
+        }
       });
-      if (next < tiles) {
-        runTile(sweep, next, next);
-        next++;
-      }
+      if (next < tiles) runTile(sweep, next, next, step);
+      next += step;
     }
     for (const thread of ready) this.#finish(thread, sweep);
     const totals: number[] = Array(sweep.sums).fill(0);
@@ -157,13 +174,13 @@ export class KernelThreads {
     return totals;
   }
 
-  #give(thread: Thread, index: number, sweep: Sweep, tile: number): void {
+  #give(thread: Thread, index: number, sweep: Sweep, tile: number, tiles: number): void {
     const { channel } = thread;
     const slot = thread.given % RING;
     const task = TASKS + TASK * slot;
     channel[task] = ANYONE;
     channel[task + 1] = this.#passes.get(sweep.run)!;
-    channel[task + 2] = tileLength(sweep, tile);
+    channel[task + 2] = tileLength(sweep, tile, tiles);
     channel[task + 3] = SCALARS;
     channel[task + 4] = sweep.memory.sums(tile);
     sweep.tensors.forEach((tensor, i) => {
@@ -174,7 +191,7 @@ export class KernelThreads {
     });
     Atomics.store(channel, GIVEN, ++thread.given);
     Atomics.notify(channel, GIVEN);
-    this.#tiles++;
+    this.#tiles += Math.ceil(channel[task + 2] / TILE);
   }
 
   /** Takes back what a thread hasn't begun, for it may not get a processor for long, and waits for the rest. */
@@ -185,7 +202,7 @@ export class KernelThreads {
       if (Atomics.compareExchange(channel, task, ANYONE, MAIN) === ANYONE) {
         const [count, scalars, sums, ...tensors] = channel.subarray(task + 2, task + TASK);
         sweep.run(count, scalars, sums, ...tensors);
-        this.#tiles--;
+        this.#tiles -= Math.ceil(count / TILE);
       } else if (channel[task] === THREAD) last = number + 1;
     }
     // A few microseconds, unless other processes want its processor.

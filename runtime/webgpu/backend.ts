@@ -2,7 +2,7 @@
 
 import type * as Ort from "onnxruntime-web";
 import type { Backend } from "../backend.ts";
-import { openSession } from "../onnx_session.ts";
+import { loadedGraph, openSession } from "../onnx_session.ts";
 import { findAdapter, type FoundAdapter } from "./adapter.ts";
 import { WebgpuDevice, type WebgpuDeviceOptions } from "./device.ts";
 import { forPackage, keptAlive } from "./package_device.ts";
@@ -77,8 +77,8 @@ async function open(): Promise<Backend> {
         executionProviders: [{ name: "webgpu", device: device.gpu } as Ort.InferenceSession.WebGpuExecutionProviderOption],
       };
       return openSession(
-        { ort, alone: (job) => alone(() => awake(job)), memoryRemedy },
-        () => ort.InferenceSession.create(model, options),
+        { alone: (job) => alone(() => awake(job)), memoryRemedy },
+        async () => loadedGraph(await ort.InferenceSession.create(model, options), ort),
         label,
       );
     },

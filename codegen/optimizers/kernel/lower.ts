@@ -8,6 +8,7 @@ import {
   float32Bits,
   FunctionBody,
   type ImportedFunction,
+  IN_HEAP,
   op,
   type SimdName,
   unsigned,
@@ -30,8 +31,11 @@ export type LaneFunction = (...x: number[]) => number;
  * bytes.
  */
 export interface KernelCode {
-  /** Imports its memory as `kernel.memory`: a shared one, or not. */
-  readonly wasm: (shared: boolean) => Uint8Array<ArrayBuffer>;
+  /**
+   * Imports its memory as `kernel.memory`: a shared one, or not. Tensors named in `inHeap` are in another memory, which it imports as `kernel.heap`, a
+   * shared one; without such there is no other.
+   */
+  readonly wasm: (shared: boolean, inHeap?: ReadonlySet<string>) => Uint8Array<ArrayBuffer>;
   /** What the module imports as `lane.…`. */
   readonly lane: Readonly<Record<string, LaneFunction>>;
 }
@@ -148,13 +152,14 @@ class PassWriter {
     body.vector("f64x2PromoteLowF32x4").vector("f64x2Add").set(high);
   }
 
-  /** The pass's function. */
-  write(plan: KernelPlan, pass: Pass): FunctionBody {
+  /** The pass's function; the tensors named in `inHeap` are in the second memory. */
+  write(plan: KernelPlan, pass: Pass, inHeap: ReadonlySet<string>): FunctionBody {
     const body = this.#body;
     const { count, scalars, sums: results, tensors } = PARAMETERS;
     const offset = body.local(wasmType.i32);
     const address = (name: string): FunctionBody =>
       body.get(tensors + plan.tensors.findIndex((tensor) => tensor.name === name)).get(offset).emit(op.i32Add);
+    const place = (name: string): readonly number[] => inHeap.has(name) ? IN_HEAP : [2, 0];
     pass.scalars.forEach((value, i) => {
       body.get(scalars).vector("v128Load32Splat", 2, ...unsigned(4 * i));
       this.#keep(value);
@@ -162,7 +167,7 @@ class PassWriter {
     const sums = pass.sums.map(({ node }) => ({ value: node.inputs[0], low: body.local(wasmType.v128), high: body.local(wasmType.v128) }));
     body.emit(op.loop, 0x40);
     for (const { name, input } of pass.loads) {
-      address(name).vector("v128Load", 2, 0);
+      address(name).vector("v128Load", ...place(name));
       this.#keep(input!);
     }
     for (const node of pass.nodes) this.#node(node);
@@ -174,7 +179,7 @@ class PassWriter {
     }
     for (const { name, output } of pass.stores) {
       address(name);
-      this.#push(output!).vector("v128Store", 2, 0);
+      this.#push(output!).vector("v128Store", ...place(name));
     }
     body.get(offset).i32(16).emit(op.i32Add).set(offset);
     body.get(offset).get(count).i32(2).emit(op.i32Shl, op.i32LtU, op.br_if, 0, op.end);
@@ -198,10 +203,15 @@ function laneFunction(node: Node): LaneFunction {
 /** The module of a plan. */
 export function lowerKernel(plan: KernelPlan): KernelCode {
   const lane = new Map<string, LaneFunction>();
-  const functions = plan.passes.map((pass, i) => ({
-    name: `pass${i}`,
-    body: new PassWriter(lane, plan.tensors.length).write(plan, pass),
-  }));
+  const functions = (inHeap: ReadonlySet<string>) =>
+    plan.passes.map((pass, i) => ({ name: `pass${i}`, body: new PassWriter(lane, plan.tensors.length).write(plan, pass, inHeap) }));
+  const outside = functions(new Set());
   const imports: ImportedFunction[] = [...lane].map(([name]) => ({ name, parameters: name === "Pow" ? 2 : 1 }));
-  return { wasm: (shared) => encodeModule(imports, functions, shared), lane: Object.fromEntries(lane) };
+  return {
+    wasm: (shared, inHeap = new Set()) => {
+      const usesHeap = inHeap.size > 0;
+      return encodeModule(imports, usesHeap ? functions(inHeap) : outside, shared, usesHeap);
+    },
+    lane: Object.fromEntries(lane),
+  };
 }
