@@ -6,6 +6,7 @@ import type { Graph, Value } from "../codegen/ir/types.ts";
 import type { StageTensor } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { BackendName } from "./backend.ts";
+import type { Staying } from "./runner.ts";
 import { machineMemory } from "./machine_memory.ts";
 
 /** WebAssembly's 32-bit memory. */
@@ -22,29 +23,29 @@ export function foreseenBytes(graphs: readonly Graph[], sizes: Sizes): number {
   return OVERHEAD * Math.max(...graphs.map((graph) => residentBytes(graph, sizes)));
 }
 
-/**
- * The bytes that a run of a program takes of a heap where its weights, its gradients and what stages leave for later ones stay: these are copied neither
- * in nor out.
- */
-export function foreseenInHeap({ program, stageGraphs }: Pick<Compiled, "program" | "stageGraphs">, sizes: Sizes): number {
+/** The bytes that a run of a program takes of a heap where its weights live and, so far as `stays` says, what it computes stays. */
+export function foreseenInHeap({ program, stageGraphs }: Pick<Compiled, "program" | "stageGraphs">, sizes: Sizes, stays: Staying): number {
   const stages = program.stages.map(({ inputs, outputs }, at) => {
     const { inputs: given, outputs: results } = stageGraphs[at];
     const names = (tensors: readonly StageTensor[]) => new Set(tensors.map(({ tensor, name }) => tensor ?? name));
     const bytes = (values: readonly Value[]) => values.reduce((sum, value) => sum + bytesOf(value, sizes), 0);
-    const there = names(inputs.filter(({ role }) => role === "weight" || role === "stash"));
-    const left = names(outputs.filter(({ role }) => role === "stash"));
+    const there = names(inputs.filter(({ role }) => role === "weight" || stays === "all" && role === "stash"));
+    const left = names(outputs.filter(({ role }) => stays === "all" && role === "stash"));
     return {
       left: bytes(results.flatMap(({ name, value }) => left.has(name) ? [value] : [])),
       own: residentBytes(stageGraphs[at], sizes) - bytes(given.filter(({ name }) => there.has(name))),
     };
   });
-  const stays = program.weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
-  return stages.reduce((sum, { left }) => sum + left, stays) + OVERHEAD * Math.max(...stages.map(({ own }) => own));
+  const weights = program.weights.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+  return stages.reduce((sum, { left }) => sum + left, weights) + OVERHEAD * Math.max(...stages.map(({ own }) => own));
 }
 
-/** The bytes of WebAssembly's heap that {@linkcode foreseenInHeap} may reach where others hold so many. */
+/**
+ * The bytes of WebAssembly's heap that {@linkcode foreseenInHeap} may reach where others hold so many. Not all of it: a run's memory is kept for the next
+ * one, and evaluation has its own.
+ */
 export function roomInHeap(othersBytes: number): number {
-  return 0.9 * WASM_HEAP - othersBytes;
+  return 0.75 * WASM_HEAP - othersBytes;
 }
 
 /** The bytes that graphs can take on a backend: a heap's, the machine's; Infinity for a GPU, which says itself what it has. */

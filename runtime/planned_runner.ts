@@ -9,7 +9,13 @@ import { type RunInputs, sizesOf } from "./feeds.ts";
 import { firstThatFits, foreseenInHeap } from "./memory.ts";
 import type { Parameters } from "./parameters.ts";
 import { cachedCompile } from "./program_cache.ts";
-import { ProgramRunner, type RunResult, type TakeGradient } from "./runner.ts";
+import { ProgramRunner, type RunResult, type Staying, type TakeGradient } from "./runner.ts";
+
+/** A run in a heap: `runner.run(inputs, take, stays)`. */
+export interface PlanInHeap {
+  readonly runner: ProgramRunner;
+  readonly stays: Staying;
+}
 
 /** A request with the runners of its plans. */
 export class PlannedRunner {
@@ -39,15 +45,15 @@ export class PlannedRunner {
     return await runner.run(inputs, take);
   }
 
-  /**
-   * What runs a batch with weights, gradients and activations that stay in the backend's heap (`ProgramRunner.run` with `staysInHeap`); null where they
-   * don't fit into so many bytes.
-   */
-  inHeap(inputs: RunInputs, bytes: number): ProgramRunner | null {
+  /** How a batch runs where all weights live in the backend's heap: with as much that stays there as fits into so many bytes; null where too little does. */
+  inHeap(inputs: RunInputs, bytes: number): PlanInHeap | null {
     const sizes = sizesOf(this.whole.program, inputs);
-    if (!this.#isKnown(sizes)) return this.#runner(this.whole);
-    const fitting = this.#plans(sizes).find((plan) => foreseenInHeap(plan(), sizes) <= bytes);
-    return fitting ? this.#runner(fitting()) : null;
+    if (!this.#isKnown(sizes)) return { runner: this.#runner(this.whole), stays: "all" };
+    for (const stays of ["all", "gradients"] as const) {
+      const plan = this.#plans(sizes).find((make) => foreseenInHeap(make(), sizes, stays) <= bytes);
+      if (plan) return { runner: this.#runner(plan()), stays };
+    }
+    return null;
   }
 
   /** The whole, then in stages, which takes less memory. */

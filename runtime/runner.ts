@@ -31,6 +31,9 @@ export interface RunResult {
  */
 export type TakeGradient = (path: string, gradient: Float32Array<ArrayBuffer> | Gradient) => Promise<boolean | void>;
 
+/** What of a run stays where it was computed, until it is let go of: nothing, gradients that are handed on, or activations for later stages, too. */
+export type Staying = "none" | "gradients" | "all";
+
 /** A program with its sessions. */
 export class ProgramRunner {
   readonly #sessions = new Map<Uint8Array, Promise<Session>>();
@@ -56,10 +59,10 @@ export class ProgramRunner {
   }
 
   /**
-   * Runs all stages, in order. With `take` gradients are handed on one by one instead of being kept: with `staysInHeap` where they were computed, as do
-   * activations that later stages read.
+   * Runs all stages, in order. With `take` gradients are handed on one by one instead of being kept; what `stays` names is where it was computed meanwhile,
+   * the rest is copied.
    */
-  async run(inputs: RunInputs, take?: TakeGradient, staysInHeap = false): Promise<RunResult> {
+  async run(inputs: RunInputs, take?: TakeGradient, stays: Staying = "none"): Promise<RunResult> {
     if (this.#disposed) throw new OnnxHubError("model/disposed", "The model was disposed of", { remedy: "Make a new one." });
     const { program } = this;
     const { device } = await this.backend();
@@ -75,7 +78,7 @@ export class ProgramRunner {
     for (const [at, stage] of program.stages.entries()) {
       const session = await this.#session(stage);
       const feeds = this.#feeds(stage, bound, inputs);
-      const values = await session.run(feeds, undefined, staysInHeap ? passing(stage, take !== undefined) : undefined);
+      const values = await session.run(feeds, undefined, staying(stage, stays, take !== undefined));
       for (const output of stage.outputs) {
         const value = values[output.tensor ?? output.name];
         if ("weight" in output) addPart(parts, output, value, batch);
@@ -169,10 +172,10 @@ export class ProgramRunner {
   }
 }
 
-/** The outputs of a stage that the run itself lets go of: gradients where they are handed on. */
-function passing({ outputs }: Stage, gradients: boolean): ReadonlySet<string> {
-  const passed = outputs.filter((output) => output.role === "stash" || gradients && "weight" in output);
-  return new Set(passed.map(({ tensor, name }) => tensor ?? name));
+/** The outputs of a stage that stay: only what the run itself lets go of. */
+function staying({ outputs }: Stage, stays: Staying, handsOn: boolean): ReadonlySet<string> {
+  const kept = outputs.filter((output) => "weight" in output ? handsOn && stays !== "none" : output.role === "stash" && stays === "all");
+  return new Set(kept.map(({ tensor, name }) => tensor ?? name));
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -7,8 +7,8 @@ import { HeapWeights, usableHeap } from "../runtime/heap_weights.ts";
 import { requireHostMemory, roomInHeap } from "../runtime/memory.ts";
 import { elements } from "../runtime/optimizer/placement.ts";
 import { keptBytes } from "../runtime/optimizer/prepared_weight.ts";
-import { PlannedRunner } from "../runtime/planned_runner.ts";
-import type { ProgramRunner, TakeGradient } from "../runtime/runner.ts";
+import { type PlanInHeap, PlannedRunner } from "../runtime/planned_runner.ts";
+import type { TakeGradient } from "../runtime/runner.ts";
 import { threadsOf } from "../runtime/threads.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import { programRequest, trainedWeights } from "./training_program.ts";
@@ -62,26 +62,26 @@ export class HostTraining implements TrainingRun {
     const take: TakeGradient = (path, gradient) => begun().update(path, gradient);
     const taken = optimizer.needsAllGradients ? undefined : take;
     const inHeap = await this.#inHeap(inputs);
-    const result = inHeap ? await inHeap.run(inputs, taken, true) : await this.#runner.run(inputs, taken);
+    const result = inHeap ? await inHeap.runner.run(inputs, taken, inHeap.stays) : await this.#runner.run(inputs, taken);
     if (optimizer.needsAllGradients) await optimizer.apply(result.gradients);
     else await begun().finish();
     parameters.touch();
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
-  /** The runner of a batch that stays in the backend's heap with all weights, once these are there; null where there is none, or too little room. */
-  async #inHeap(inputs: RunInputs): Promise<ProgramRunner | null> {
+  /** How a batch runs in the backend's heap with all weights, once these are there; null where there is none, or too little room. */
+  async #inHeap(inputs: RunInputs): Promise<PlanInHeap | null> {
     const backend = await this.#options.backend();
     if (this.#heap === null || !backend.heap) return null;
     const planned = () => this.#runner.inHeap(inputs, roomInHeap((this.#heap?.heldBytes ?? 0) - (this.#weights?.bytes ?? 0)));
-    let runner = planned();
-    if (runner && this.#heap === undefined) {
+    let plan = planned();
+    if (plan && this.#heap === undefined) {
       // Not before: a batch that is refused starts no runtime.
       this.#heap = await usableHeap(backend);
       if (this.#heap) this.#weights = new HeapWeights(this.#heap, this.#options.parameters, this.#runner.whole.program.weights);
-      runner = planned();
+      plan = planned();
     }
-    if (runner && this.#weights?.moveIn()) return runner;
+    if (plan && this.#weights?.moveIn()) return plan;
     // For good: moving all weights back and forth would take longer than copies of them.
     this.#heap = null;
     this.#weights?.moveOut();
