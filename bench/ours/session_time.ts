@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import * as web from "onnxruntime-web";
+import { WasmHeap } from "../../runtime/wasm_heap.ts";
 
 /** A stopwatch over all sessions of the process. */
 export interface SessionTime {
@@ -15,26 +16,40 @@ export interface SessionTime {
   seconds(): number;
 }
 
-interface SessionClass {
-  readonly prototype: { run(...args: unknown[]): Promise<unknown> };
+/** Something that runs sessions, whatever it needs for it. */
+interface Runs {
+  run(...args: unknown[]): unknown;
 }
 
-/** Times every run of onnxruntime-web, or of the onnxruntime-node that is found from the working directory, from now on. */
+/**
+ * Times every run of onnxruntime-web, by its API or in its heap, or of the onnxruntime-node that is found from the working directory, from now on.
+ */
 export function watchSessions(native: boolean): SessionTime {
   let total = 0;
   let running = 0;
   let since = 0;
   const runtime = native ? createRequire(join(process.cwd(), "package.json"))("onnxruntime-node") as typeof web : web;
-  const { prototype } = runtime.InferenceSession as unknown as SessionClass;
-  const { run } = prototype;
-  prototype.run = async function (...args) {
-    if (running++ === 0) since = performance.now();
-    try {
-      return await run.apply(this, args);
-    } finally {
-      if (--running === 0) total += performance.now() - since;
-    }
+  const stop = (): void => {
+    if (--running === 0) total += performance.now() - since;
   };
+  const watch = (prototype: Runs): void => {
+    const { run } = prototype;
+    prototype.run = function (...args) {
+      if (running++ === 0) since = performance.now();
+      let result: unknown;
+      try {
+        result = run.apply(this, args);
+      } catch (error) {
+        stop();
+        throw error;
+      }
+      if (result instanceof Promise) return result.finally(stop);
+      stop();
+      return result;
+    };
+  };
+  watch(runtime.InferenceSession.prototype as unknown as Runs);
+  if (!native) watch(WasmHeap.prototype as unknown as Runs);
   return {
     runtime: `onnxruntime-${native ? "node" : "web"} ${native ? runtime.env.versions.node : web.env.versions.web}`,
     reset: () => void (total = 0),
