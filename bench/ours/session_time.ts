@@ -48,7 +48,7 @@ export function watchSessions(native: boolean): SessionTime {
       return result;
     };
   };
-  watch(runtime.InferenceSession.prototype as unknown as Runs);
+  watch((runtime.InferenceSession as unknown as { readonly prototype: Runs }).prototype);
   if (!native) watch(WasmHeap.prototype as unknown as Runs);
   return {
     runtime: `onnxruntime-${native ? "node" : "web"} ${native ? runtime.env.versions.node : web.env.versions.web}`,
