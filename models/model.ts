@@ -16,7 +16,7 @@ import { showAs } from "./inspect.ts";
 
 /** Where and how a model runs. */
 export interface RunOptions {
-  /** Where it runs; default `"wasm"`. `{ name: "webgpu", syncEvery: 100 }` says how often a GPU's weights are copied to the host. */
+  /** Where it runs; default `"wasm"`. `{ name: "webgpu", syncEvery: 100 }` says how often what a GPU trains is copied to the host. */
   backend?: BackendChoice;
   /** Threads of the backend; default the processor's cores. Fixed by the first model of the process. */
   threads?: number;
@@ -74,11 +74,23 @@ export abstract class Model {
   /** The backend, opened on first use, and anew once its device was lost. */
   protected async backend(): Promise<Backend> {
     this.assertAlive();
-    const open = () => openBackend(this.backendName, { threads: this.run.threads });
-    const backend = await (this.#backend ??= open());
+    const backend = await this.#opened();
     if (!backend.device?.isLost) return backend;
+    const lost = this.#backend;
     await this.parameters.sync();
-    return await (this.#backend = open());
+    if (this.#backend === lost) this.#backend = null;
+    return await this.#opened();
+  }
+
+  /** The backend as it was opened first; one that couldn't be is tried again. */
+  async #opened(): Promise<Backend> {
+    const opening = this.#backend ??= openBackend(this.backendName, { threads: this.run.threads });
+    try {
+      return await opening;
+    } catch (error) {
+      if (this.#backend === opening) this.#backend = null;
+      throw error;
+    }
   }
 
   /** The backend's name, without its settings. */
@@ -252,7 +264,7 @@ function checkSettings(backend: Exclude<BackendChoice, string>): void {
   }
   const { syncEvery } = backend;
   if (syncEvery === undefined || (Number.isInteger(syncEvery) && syncEvery >= 1)) return;
-  throw new OnnxHubError("backend/sync-every", "That is no number of steps after which to copy the weights", {
+  throw new OnnxHubError("backend/sync-every", "That is no number of steps after which to copy what was trained", {
     path: "backend.syncEvery",
     expected: "a whole number, 1 or more",
     found: String(syncEvery),

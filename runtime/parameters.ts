@@ -13,8 +13,19 @@ export interface WeightHolder {
   dispose(): void;
 }
 
+/** Whoever trains weights on a device: what the host is to have comes through it. */
+export interface DeviceTrainer {
+  /** Brings weights and what else training goes on from to the host: by {@linkcode Parameters.fetch}, after recovering what was lost with its device. */
+  copy(): Promise<void>;
+}
+
 /** The most elements of one weight: 4 GiB of float32, as much as a backend's heap. */
 const ELEMENT_LIMIT = 2 ** 30;
+
+/** Whether an error says that a device was lost. */
+export function isLoss(error: unknown): error is OnnxHubError {
+  return error instanceof OnnxHubError && error.code === "backend/device-lost";
+}
 
 /** How many elements a weight has; throws "model/weight-size" for more than there is room for, before any is made. */
 function elements({ path, shape }: WeightInfo): number {
@@ -47,6 +58,9 @@ export class Parameters {
   readonly #changed = new Map<string, number>();
   /** The version as of which any weight may have changed. */
   #allChanged = 0;
+  /** The version as of which the host's values changed last. */
+  #written = 0;
+  #trainer: DeviceTrainer | null = null;
   /** Goes up whenever a weight changes, so that copies know when they are stale. */
   version = 0;
 
@@ -119,10 +133,33 @@ export class Parameters {
 
   /**
    * Brings the newest values of all weights to the host, where {@linkcode get} gives them: all or, where that fails, none, so that what the host has is
-   * of one step. Nothing to do where no device trains. Throws "backend/device-lost" where values were lost with their device: those on the host count
-   * from then on.
+   * of one step. Nothing to do where no device trains. What was lost with its device is computed again; throws "backend/device-lost" where that can't be:
+   * the values on the host count from then on.
    */
   async sync(): Promise<void> {
+    if (this.parent && this.parent.#trainer !== this.#trainer) await this.parent.sync();
+    await (this.#trainer ? this.#trainer.copy() : this.fetch());
+  }
+
+  /** Whether `trainer` is who trained last. */
+  isTrainedBy(trainer: DeviceTrainer): boolean {
+    return this.#trainer === trainer && (this.parent?.isTrainedBy(trainer) ?? true);
+  }
+
+  /** Says who trains from now on, a parent's weights too. */
+  trainBy(trainer: DeviceTrainer): void {
+    this.#trainer = trainer;
+    this.parent?.trainBy(trainer);
+  }
+
+  /** Says that somebody no longer trains. */
+  endTrainingBy(trainer: DeviceTrainer): void {
+    if (this.#trainer === trainer) this.#trainer = null;
+    this.parent?.endTrainingBy(trainer);
+  }
+
+  /** {@linkcode sync} without whoever trains: throws "backend/device-lost" at once, and values of the host count from then on. */
+  async fetch(): Promise<void> {
     const results = await Promise.allSettled(this.#allHolders().map((holder) => holder.fetch()));
     for (const result of results) if (result.status === "rejected") throw result.reason;
     for (const result of results) if (result.status === "fulfilled") result.value();
@@ -130,6 +167,11 @@ export class Parameters {
 
   #allHolders(): WeightHolder[] {
     return [...this.parent ? this.parent.#allHolders() : [], ...this.#holders];
+  }
+
+  /** Goes up when any of the host's values change, its own or a parent's. */
+  get written(): number {
+    return this.#written + (this.parent?.written ?? 0);
   }
 
   /** Goes up when the host's values of a weight of its own change. */
@@ -171,7 +213,7 @@ export class Parameters {
     }
     let data = this.#data.get(path);
     if (!data) this.#data.set(path, data = new Float32Array(elements(info!)));
-    this.#changed.set(path, ++this.version);
+    this.#changed.set(path, this.#written = ++this.version);
     this.#ahead.delete(path);
     return data;
   }
@@ -189,7 +231,7 @@ export class Parameters {
 
   /** Says that weights were written in place. */
   touch(): void {
-    this.#allChanged = ++this.version;
+    this.#allChanged = this.#written = ++this.version;
     this.parent?.touch();
   }
 

@@ -7,28 +7,23 @@ import { DeviceRunner } from "../runtime/device_runner.ts";
 import { weightChangedOn, weightOn } from "../runtime/device_weights.ts";
 import { DeviceOptimizer } from "../runtime/optimizer/device_optimizer.ts";
 import { cachedCompile } from "../runtime/program_cache.ts";
+import { DeviceRecovery } from "./device_recovery.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import { programRequest, trainedWeights } from "./training_program.ts";
 import type { TrainingOptimizer, TrainingRun, TrainingRunOptions } from "./training_run.ts";
-
-/** The share of the time that copies to the host may take where nobody says how often they are made. */
-const COPYING = 0.05;
 
 /** Compiles the training program for the device, and runs it batch by batch. */
 export class DeviceTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
   readonly #compiled: Compiled;
   readonly #optimizer: DeviceOptimizer;
+  readonly #recovery: DeviceRecovery;
   #opened: Device | null = null;
   #runner: DeviceRunner | null = null;
-  /** The step whose weights the host had when the last one began. */
-  #copied = 0;
-  /** When the next copy is worth its time: at once, then as the last one took. */
-  #next = 0;
 
   /** Compiles the program; the device is opened by the first step. */
   constructor(options: TrainingRunOptions) {
-    const { spec, setup, parameters, trainable } = options;
+    const { spec, setup, parameters, trainable, syncEvery } = options;
     this.#options = options;
     this.#compiled = cachedCompile(spec, programRequest(setup, trainable, "webgpu"));
     this.#optimizer = new DeviceOptimizer({
@@ -37,6 +32,17 @@ export class DeviceTraining implements TrainingRun {
       device: () => this.#device(),
       weight: (device, path) => weightOn(device, parameters, path),
       changed: (device, path) => weightChangedOn(device, parameters, path),
+      finalized: () => this.#recovery.addFinalized(),
+    });
+    this.#recovery = new DeviceRecovery({
+      parameters,
+      optimizer: this.#optimizer,
+      syncEvery,
+      run: (batch, step) => this.#run(batch, step),
+      leave: () => {
+        this.#opened = null;
+        this.#runner = null;
+      },
     });
   }
 
@@ -53,35 +59,12 @@ export class DeviceTraining implements TrainingRun {
     throw new OnnxHubError("internal/device", `The backend ${name} has no device to train on`);
   }
 
-  /** See {@linkcode TrainingRun}. Throws "backend/device-lost", with the weights of the last copy on the host, once the device is lost. */
-  async step(batch: Batch, step: number): Promise<BatchResult> {
-    const { parameters, syncEvery } = this.#options;
-    const optimizer = this.#optimizer;
-    const [path] = optimizer.paths;
-    const done = optimizer.batches;
-    if (!parameters.owner(path).isAhead(path)) this.#copied = done;
-    try {
-      const result = await this.#run(batch, step);
-      if (syncEvery === undefined ? performance.now() >= this.#next : optimizer.batches % syncEvery === 0) await this.#copy();
-      return result;
-    } catch (error) {
-      if (!(error instanceof OnnxHubError) || error.code !== "backend/device-lost") throw error;
-      // What the device had is gone: from now on the host's copy counts.
-      await parameters.sync().catch(() => {});
-      throw new OnnxHubError("backend/device-lost", `The GPU was lost in training step ${done + 1}`, {
-        found: error.found,
-        remedy:
-          `The model has the weights of step ${this.#copied}, which were copied last: save them, or train on from them; the optimizer begins anew.`,
-        cause: error,
-      });
-    }
-  }
-
-  async #copy(): Promise<void> {
-    const start = performance.now();
-    await this.#options.parameters.sync();
-    const end = performance.now();
-    this.#next = end + (end - start) * (1 / COPYING - 1);
+  /**
+   * See {@linkcode TrainingRun}. Where the device is lost, goes on with another one from the last whole step; throws "backend/device-lost", with the
+   * weights of the last copy on the host, where that can't be.
+   */
+  step(batch: Batch, step: number): Promise<BatchResult> {
+    return this.#recovery.step(batch, step);
   }
 
   async #run({ x, y, sampleWeight }: Batch, step: number): Promise<BatchResult> {
@@ -122,6 +105,7 @@ export class DeviceTraining implements TrainingRun {
 
   /** See {@linkcode TrainingRun}. */
   async dispose(): Promise<void> {
+    this.#recovery.dispose();
     await Promise.all([this.#runner?.dispose(), this.#optimizer.dispose()]);
   }
 }

@@ -5,7 +5,7 @@ import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { isBeginning, readSaved, type SavedOptimizer } from "../runtime/optimizer/saved_variables.ts";
-import type { Parameters } from "../runtime/parameters.ts";
+import { isLoss, type Parameters } from "../runtime/parameters.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
 import { cachedCompile } from "../runtime/program_cache.ts";
 import type { RunResult } from "../runtime/runner.ts";
@@ -27,7 +27,7 @@ export interface ModelEngineOptions {
   readonly backend: () => Promise<Backend>;
   /** What programs are compiled for: "webgpu" where that is the backend, which then trains on the device. */
   readonly provider: Provider;
-  /** How many training steps on a device come before the host gets its weights; default an epoch's. */
+  /** How many training steps on a device come before the host gets a copy; by default as often as takes a twentieth of the time. */
   readonly syncEvery?: number;
   /** Threads of the optimizer on the host; default the processor's cores, at most 8. */
   readonly threads?: number;
@@ -117,19 +117,19 @@ export class ModelEngine implements Engine {
     });
   }
 
-  /** Does something with the training that goes on; where it is lost with its device, the next one begins anew. */
+  /** Does something with the training that goes on; where it is lost with its device for good, the next one begins anew. */
   async #untilLoss<T>(body: () => Promise<T>): Promise<T> {
     try {
       return await body();
     } catch (error) {
-      if (error instanceof OnnxHubError && error.code === "backend/device-lost") this.#training = null;
+      if (isLoss(error)) this.#training = null;
       throw error;
     }
   }
 
   /** What was trained on a device survives its loss from here on. */
   async endEpoch(): Promise<void> {
-    if (this.#options.syncEvery === undefined) await this.#options.parameters.sync();
+    if (this.#options.syncEvery === undefined) await this.sync();
   }
 
   /** Forward and loss, dropout off. */
@@ -137,19 +137,29 @@ export class ModelEngine implements Engine {
     const { spec, provider, backend, parameters, setup: { optimizer: _, ...objective } } = this.#options;
     const request = { mode: "test", ...objective, provider, rowsOutside: provider === "cpu" } as const;
     this.#test ??= new PlannedRunner(spec, request, backend, parameters);
-    const result = await this.#test.run({ x: this.#options.unpad(x), labels: y, sampleWeight });
+    const test = this.#test;
+    const result = await this.#again(() => test.run({ x: this.#options.unpad(x), labels: y, sampleWeight }));
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
   /** Outputs, dropout off. */
   async predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
-    return (await this.#options.infer(x)).outputs;
+    return (await this.#again(() => this.#options.infer(x))).outputs;
+  }
+
+  /** Does once more what a device was lost in, after what was lost with it has come back. */
+  async #again<T>(body: () => Promise<T>): Promise<T> {
+    return await body().catch(async (error) => {
+      if (!isLoss(error)) throw error;
+      await this.sync();
+      return await body();
+    });
   }
 
   /** Copies of all weights, in order. */
   async getWeights(): Promise<readonly Tensor<"float32">[]> {
     const { parameters } = this.#options;
-    await parameters.sync();
+    await this.sync();
     return this.weights.map(({ path, shape }) => ({ dtype: "float32" as const, shape, data: parameters.get(path).slice() }));
   }
 

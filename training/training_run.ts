@@ -42,6 +42,6 @@ export interface TrainingRunOptions {
   readonly trainable: readonly string[];
   /** Of the dropout masks. */
   readonly seed: number;
-  /** How many steps on a device come before the host gets its weights; default an epoch's. */
+  /** How many steps on a device come before the host gets a copy; by default as often as takes a twentieth of the time. */
   readonly syncEvery?: number;
 }

@@ -13,7 +13,7 @@ import { OnnxHubError } from "../../errors.ts";
 import type { Device, DeviceTensor } from "../device.ts";
 import type { Optimizer } from "./config.ts";
 import { DeviceGraphs } from "./device_graphs.ts";
-import { DeviceSlots } from "./device_slots.ts";
+import { DeviceSlots, type HostSlots } from "./device_slots.ts";
 import { Kernel } from "./kernel.ts";
 import { checkedRate } from "./options.ts";
 import type { TrainedWeight } from "./prepared_weight.ts";
@@ -33,6 +33,16 @@ export interface DeviceOptimizerOptions {
   readonly lineLength?: number;
   /** Is told of weights that were written. */
   readonly changed: (device: Device, path: string) => void;
+  /** Is told when the weights became their averages at the end of training. */
+  readonly finalized?: () => void;
+}
+
+/** What training goes on from on another device: a snapshot without a copy of the slots, null for slots as they start. */
+export interface OptimizerMark {
+  readonly batches: number;
+  readonly rate: number;
+  readonly scalars: Scalars;
+  readonly slots: HostSlots | null;
 }
 
 /** A group with what it runs. */
@@ -58,7 +68,7 @@ export class DeviceOptimizer {
   readonly #settings: StepSettings;
   readonly #groups: readonly Group[];
   readonly #slots: DeviceSlots;
-  readonly #graphs: DeviceGraphs;
+  #graphs: DeviceGraphs;
   /** From the squared norms of the groups' gradients to what a clipped global norm multiplies them by. */
   readonly #clipScale: GroupGraph | null;
   /** The optimizer's own. */
@@ -247,6 +257,27 @@ export class DeviceOptimizer {
     const device = await this.#options.device();
     this.#slots.begin(device);
     for (const group of this.#groups) this.#write(device, group, this.#slots.of(group).average);
+    this.#options.finalized?.();
+  }
+
+  /** The bytes of its slots. */
+  get stateBytes(): number {
+    return this.#slots.bytes;
+  }
+
+  /** Reads the slots off the device: what training goes on from should the device be lost. */
+  async mark(): Promise<OptimizerMark> {
+    await this.sync();
+    return { batches: this.#batches, rate: this.#rate, scalars: { ...this.#scalars }, slots: this.#slots.mark };
+  }
+
+  /** Goes on from a mark on another device than before, which is lost with all that it held. */
+  restart({ batches, rate, scalars, slots }: OptimizerMark): void {
+    this.#batches = batches;
+    this.#rate = rate;
+    Object.assign(this.#scalars, scalars);
+    this.#slots.restart(slots);
+    this.#graphs = new DeviceGraphs(this.#options.optimizer.name);
   }
 
   /** Reads the slots off the device: what {@linkcode variables} and {@linkcode getState} give. */

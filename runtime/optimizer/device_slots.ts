@@ -57,17 +57,29 @@ export class DeviceSlots {
   /** Reads them off the device. */
   async sync(device: () => Promise<Device>): Promise<void> {
     if (this.#isHostNewer || this.#host !== null) return;
-    const opened = await device();
     const host = this.#initial();
     for (const group of this.#groups) {
       const tensors = Object.entries(this.of(group));
-      const values = await opened.download(tensors.map(([, tensor]) => tensor));
+      if (tensors.length === 0) continue;
+      const values = await (await device()).download(tensors.map(([, tensor]) => tensor));
       tensors.forEach(([name], i) => {
         const data = values[i].data as Float32Array<ArrayBuffer>;
         for (const { key, from, at, count } of placesOf(group, name, data.length)) host[key].set(data.subarray(at, at + count), from);
       });
     }
     this.#host = host;
+  }
+
+  /** What {@linkcode DeviceSlots.restart} goes on from: null for slots as they start. Not a copy, and not to be written. */
+  get mark(): HostSlots | null {
+    return this.#isHostNewer && this.#host === null ? null : this.host;
+  }
+
+  /** Forgets what was on a device that is gone; the next one gets the slots of a mark. */
+  restart(mark: HostSlots | null): void {
+    for (const tensors of this.#tensors.values()) for (const name of Object.keys(tensors)) delete tensors[name];
+    this.#host = mark;
+    this.#isHostNewer = true;
   }
 
   /** The slots on the host, live. Throws "optimizer/unsynced" unless they were read after the last change. */
@@ -91,6 +103,11 @@ export class DeviceSlots {
     const lengths = new Map<string, number>();
     for (const { key, count } of this.#places()) lengths.set(key, (lengths.get(key) ?? 0) + count);
     return lengths;
+  }
+
+  /** The bytes of all of them. */
+  get bytes(): number {
+    return [...this.lengths.values()].reduce((sum, length) => sum + 4 * length, 0);
   }
 
   /** The slots as they start. */

@@ -6,70 +6,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { trainingRequest } from "../../codegen/training_request.ts";
-import { OnnxHubError } from "../../errors.ts";
-import { models, optimizers } from "../../mod.ts";
-import type { BackendChoice } from "../../runtime/backend.ts";
+import { type models, optimizers } from "../../mod.ts";
 import { openBackend } from "../../runtime/backends.ts";
 import { findAdapter } from "../../runtime/webgpu/adapter.ts";
 import type { WebgpuDevice } from "../../runtime/webgpu/device.ts";
 import type { Batch } from "../../training/engine.ts";
 import { ModelEngine } from "../../training/model_engine.ts";
+import { batch, code, end, small, steps } from "./small_model.ts";
 import { assertUnavailable, onWebgpu } from "./with_webgpu.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "webgpu-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
-
-function small(backend: BackendChoice, options: { dropout?: number; vocabularySize?: number } = {}): models.XLMRobertaMaskedLM {
-  const backbone = new models.XLMRobertaBackbone({
-    vocabularySize: 50,
-    numLayers: 1,
-    numHeads: 2,
-    hiddenDim: 16,
-    intermediateDim: 24,
-    maxSequenceLength: 12,
-    dropout: 0.3,
-    seed: 3,
-    backend,
-    ...options,
-  });
-  const model = new models.XLMRobertaMaskedLM({ backbone });
-  model.compile({ optimizer: new optimizers.Adam(0.01) });
-  return model;
-}
-
-/** Disposes of models with their backbones. */
-async function end(...all: models.XLMRobertaMaskedLM[]): Promise<void> {
-  for (const model of all) {
-    await model.dispose();
-    await model.backbone.dispose();
-  }
-}
-
-/** A batch whose numbers are a function of the seed. */
-function batch(seed: number, rows = 2, length = 6): { x: Record<string, number[][]>; y: number[][] } {
-  const ids = (count: number, below: number, salt: number) =>
-    Array.from({ length: rows }, (_, i) => Array.from({ length: count }, (_, j) => (seed * 31 + i * 17 + j * 7 + salt * 13) % below));
-  return {
-    x: { token_ids: ids(length, 50, 1), padding_mask: ids(length, 1, 0).map((row) => row.map(() => 1)), mask_positions: ids(2, length, 2) },
-    y: ids(2, 50, 3),
-  };
-}
-
-async function steps(model: models.XLMRobertaMaskedLM, from: number, to: number): Promise<number[]> {
-  const losses: number[] = [];
-  for (let step = from; step < to; step++) {
-    const { x, y } = batch(step);
-    losses.push((await model.trainOnBatch(x as never, y)).loss);
-  }
-  return losses;
-}
-
-const code = (expected: string, says?: RegExp) => (error: unknown): true => {
-  assert.ok(error instanceof OnnxHubError, String(error));
-  assert.equal(error.code, expected, error.message);
-  if (says) assert.match(error.message, says);
-  return true;
-};
 
 describe("training on WebGPU", () => {
   onWebgpu("goes as on the processor, dropout included, every loss within 1e-5", async () => {
@@ -234,37 +181,6 @@ describe("what a GPU can't do", () => {
       model.trainOnBatch(x as never, y),
       code("backend/limits", new RegExp(`token_embedding.*at most [\\d,]+ bytes.*\\[${vocabularySize}, 16\\]`)),
     );
-    await end(model);
-  });
-
-  onWebgpu("its loss in mid-training leaves the weights that were copied last, and says of which step", async (device) => {
-    const model = small({ name: "webgpu", syncEvery: 3 });
-    await steps(model, 0, 3);
-    const copied = model.parameters.get(model.weights[0].path).slice();
-    await steps(model, 3, 5);
-    (device as WebgpuDevice).gpu.destroy();
-    await assert.rejects(steps(model, 5, 6), code("backend/device-lost", /step 6.*weights of step 3/s));
-    assert.deepEqual(model.parameters.get(model.weights[0].path), copied);
-    const file = join(directory, "survivor.weights.h5");
-    await model.saveWeights(file);
-    const { x, y } = batch(0);
-    const next = small("wasm");
-    await next.loadWeights(file);
-    assert.deepEqual(next.parameters.get(next.weights[0].path), copied);
-    const [{ loss }, expected] = [await model.testOnBatch(x as never, y), await next.testOnBatch(x as never, y)];
-    assert.ok(Math.abs(loss - expected.loss) <= 1e-5 * loss, "the model goes on with them, on a new device");
-    assert.ok((await steps(model, 5, 7)).every(Number.isFinite));
-    await end(model, next);
-  });
-
-  onWebgpu("its loss after training is told once, to whoever asks for the weights", async (device) => {
-    const model = small({ name: "webgpu", syncEvery: 3 });
-    const before = await model.getWeights();
-    await steps(model, 0, 2);
-    (device as WebgpuDevice).gpu.destroy();
-    await device.lost;
-    await assert.rejects(model.getWeights(), code("backend/device-lost", /copied last/));
-    assert.deepEqual(await model.getWeights(), before);
     await end(model);
   });
 
