@@ -281,7 +281,8 @@ function remove(path: string): void {
   fs.rmSync(path, { recursive: true, force: true });
 }
 
-function attempt(path: string, action: () => void): void {
+/** Does something that writes a file; throws "format/write" with what the system says. */
+export function attempt(path: string, action: () => void): void {
   try {
     action();
   } catch (error) {

@@ -5,7 +5,7 @@ import { nearest, OnnxHubError } from "../errors.ts";
 import type { Provider } from "../codegen/ops/rule.ts";
 import type { Backend, BackendChoice, BackendName } from "../runtime/backend.ts";
 import { openBackend } from "../runtime/backends.ts";
-import type { Parameters } from "../runtime/parameters.ts";
+import { isLoss, type Parameters } from "../runtime/parameters.ts";
 import { Inference } from "../runtime/inference.ts";
 import type { WeightFormat } from "../runtime/held_weights.ts";
 import { type OutputChange, outputChange } from "../runtime/output_change.ts";
@@ -117,7 +117,12 @@ export abstract class Model {
 
   /** Runs the model on one batch of named inputs, dropout off. */
   protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
-    return await this.inference().run({ x: this.unpad(x) });
+    const run = () => this.inference().run({ x: this.unpad(x) });
+    return await run().catch(async (error) => {
+      if (!isLoss(error)) throw error;
+      await this.sync();
+      return await run();
+    });
   }
 
   /** What runs the model. */

@@ -58,7 +58,8 @@ export interface WebgpuChoice {
    * Copies weights and optimizer to the host after every so many training steps, 1 or more. When the GPU is lost, the steps since the last copy are
    * computed again on a new one, and training goes on; where there is no new one, the copy is what survives. By default they are copied as often as takes
    * a twentieth of the time (a small model's after nearly every step, a base-size one's every few seconds) and at the end of every epoch. An optimizer's
-   * state of more than 4 GiB or a quarter of the machine's memory is not copied: then only the copied weights survive.
+   * state of more than 4 GiB or a quarter of the machine's memory is not copied, and one of more than 1 GiB is copied over the copy before: then, and when the
+   * loss comes meanwhile, what survives are the weights that were copied last.
    */
   readonly syncEvery?: number;
 }

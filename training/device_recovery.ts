@@ -16,6 +16,9 @@ const BATCHES = 2 ** 26;
 /** The most bytes that an optimizer's state may take on the host: nobody says how much memory a page has, or Deno without permission to ask. */
 const STATE = 2 ** 32;
 
+/** The most bytes of an optimizer's state that the host has room for twice, the copy before and the one that is made. */
+const STATE_TWICE = 2 ** 30;
+
 /** What a recovery is made from. */
 export interface DeviceRecoveryOptions {
   readonly parameters: Parameters;
@@ -37,6 +40,7 @@ export class DeviceRecovery implements DeviceTrainer {
   readonly #log = new StepLog();
   /** Whether the host has room for the optimizer's state. */
   readonly #keepsState: boolean;
+  readonly #isCopiedTwice: boolean;
   /** The optimizer as of the copy. */
   #mark: OptimizerMark | null = null;
   /** How many steps the copy has seen. */
@@ -51,7 +55,9 @@ export class DeviceRecovery implements DeviceTrainer {
   /** Copies nothing yet. */
   constructor(options: DeviceRecoveryOptions) {
     this.#options = options;
-    this.#keepsState = options.optimizer.stateBytes <= Math.min(STATE, machineMemory() / 4);
+    const { stateBytes } = options.optimizer;
+    this.#keepsState = stateBytes <= Math.min(STATE, machineMemory() / 4);
+    this.#isCopiedTwice = stateBytes <= STATE_TWICE;
   }
 
   /** A step, done again where the device is lost in it. Throws "backend/device-lost" where it is lost for good. */
@@ -96,8 +102,10 @@ export class DeviceRecovery implements DeviceTrainer {
     let recoveries: number;
     do {
       recoveries = this.#recoveries;
-      // The weights come last: until the host has those, the copy before is whole.
-      mark = this.#keepsState ? await this.#onceMore(() => optimizer.mark()) : null;
+      const older = this.#isCopiedTwice ? null : this.#mark;
+      if (older) this.#mark = null;
+      // The weights come last: until the host has those, the copy before is whole, but for a state that is copied over it.
+      mark = this.#keepsState ? await this.#onceMore(() => optimizer.mark(older)) : null;
       await this.#onceMore(() => parameters.fetch());
     } while (recoveries !== this.#recoveries);
     this.#mark = mark;

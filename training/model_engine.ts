@@ -138,22 +138,18 @@ export class ModelEngine implements Engine {
     const request = { mode: "test", ...objective, provider, rowsOutside: provider === "cpu" } as const;
     this.#test ??= new PlannedRunner(spec, request, backend, parameters);
     const test = this.#test;
-    const result = await this.#again(() => test.run({ x: this.#options.unpad(x), labels: y, sampleWeight }));
+    const run = () => test.run({ x: this.#options.unpad(x), labels: y, sampleWeight });
+    const result = await run().catch(async (error) => {
+      if (!isLoss(error)) throw error;
+      await this.sync();
+      return await run();
+    });
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
   /** Outputs, dropout off. */
   async predictBatch(x: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>> {
-    return (await this.#again(() => this.#options.infer(x))).outputs;
-  }
-
-  /** Does once more what a device was lost in, after what was lost with it has come back. */
-  async #again<T>(body: () => Promise<T>): Promise<T> {
-    return await body().catch(async (error) => {
-      if (!isLoss(error)) throw error;
-      await this.sync();
-      return await body();
-    });
+    return (await this.#options.infer(x)).outputs;
   }
 
   /** Copies of all weights, in order. */

@@ -265,9 +265,9 @@ export class DeviceOptimizer {
     return this.#slots.bytes;
   }
 
-  /** Reads the slots off the device: what training goes on from should the device be lost. */
-  async mark(): Promise<OptimizerMark> {
-    await this.sync();
+  /** Reads the slots off the device: what training goes on from should the device be lost. An `older` mark is written over, and of no use any more. */
+  async mark(older: OptimizerMark | null = null): Promise<OptimizerMark> {
+    await this.#slots.sync(this.#options.device, older?.slots);
     return { batches: this.#batches, rate: this.#rate, scalars: { ...this.#scalars }, slots: this.#slots.mark };
   }
 

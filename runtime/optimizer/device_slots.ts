@@ -54,10 +54,10 @@ export class DeviceSlots {
     return device.upload({ dtype: "float32", shape, data });
   }
 
-  /** Reads them off the device. */
-  async sync(device: () => Promise<Device>): Promise<void> {
+  /** Reads them off the device, into the arrays of an older copy if one is given. */
+  async sync(device: () => Promise<Device>, older: HostSlots | null = null): Promise<void> {
     if (this.#isHostNewer || this.#host !== null) return;
-    const host = this.#initial();
+    const host = older ?? this.#initial();
     for (const group of this.#groups) {
       const tensors = Object.entries(this.of(group));
       if (tensors.length === 0) continue;

@@ -218,6 +218,29 @@ describe("a page with a GPU", () => {
     near([webgpu.score], [wasm.score], 1e-3);
   });
 
+  it("trains on a new one when its GPU is lost, to the same end", async () => {
+    const [lost, kept] = await page.run<{ loss: number[]; score: number }[]>(`
+      const results = [];
+      for (const loses of [true, false]) {
+        const preprocessor = await models.MaskedLMPreprocessor.fromPreset("${PRESET}", { sequenceLength: 16, maskSelectionLength: 4 });
+        const model = await models.MaskedLM.fromPreset("${PRESET}", { backend: { name: "webgpu", syncEvery: 3 }, preprocessor });
+        const loss = [];
+        for (let epoch = 0; epoch < 2; epoch++) {
+          const { history } = await model.fit({ x: ${JSON.stringify(TEXTS.slice(0, 2))}, batchSize: 1, verbose: 0 });
+          loss.push(...history.loss);
+          if (loses) (await model.backend()).device.gpu.destroy();
+        }
+        const [{ score }] = await model.fillMask(${JSON.stringify(SENTENCE)});
+        await model.dispose();
+        results.push({ loss, score });
+      }
+      return results;`);
+    near([...lost.loss, lost.score], [...kept.loss, kept.score], 1e-4);
+    const said = page.browser.printed.splice(0);
+    assert.equal(said.length, 2, said.join("\n"));
+    for (const text of said) assert.match(text, /The GPU was lost after training step [24]: .*Training goes on with a new one/);
+  });
+
   it("has the example offer it, and run on it", async () => {
     await until(page, "document.documentElement.dataset.ready");
     await page.browser.evaluate(`document.querySelector("input[value=webgpu]").click()`);

@@ -238,6 +238,11 @@ describe("CSVLogger", () => {
     assert.equal(rows[0], 'epoch,"a,""b",loss,within_one,"val_a,""b",val_loss,val_within_one');
     assert.equal(rows[2], "1,NA,0.0,0.0,NA,NA,NA");
   });
+
+  it("says which file it can't write", async () => {
+    const nowhere = join(directory, "no", "such", "folder.csv");
+    await assert.rejects(epochs([{ loss: 0, within_one: 0 }], new CSVLogger(nowhere)), failure("format/write", /folder\.csv.*ENOENT/));
+  });
 });
 
 describe("TerminateOnNaN", () => {

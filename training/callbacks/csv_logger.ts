@@ -1,6 +1,7 @@
 /** The callback that writes the logs of each epoch to a CSV file. */
 
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { attempt } from "../../formats/atomic.ts";
 import { floatRepr } from "../python_format.ts";
 import { Callback, type Logs } from "./callback.ts";
 import { checkOptions } from "./monitor_callback.ts";
@@ -44,10 +45,10 @@ export class CSVLogger extends Callback {
     this.append = named.append ?? false;
   }
 
-  /** Starts the file, or finds what it holds. */
+  /** Starts the file, or finds what it holds. Throws "format/write" where there is no folder for it. */
   override onTrainBegin(): void {
     this.#keys = null;
-    if (!this.append) writeFileSync(this.filename, "");
+    if (!this.append) attempt(this.filename, () => writeFileSync(this.filename, ""));
     else if (existsSync(this.filename)) this.#header = readFileSync(this.filename).length === 0;
   }
 
@@ -60,7 +61,7 @@ export class CSVLogger extends Callback {
       if (this.#header) text += this.#row(["epoch", ...this.#keys]);
     }
     text += this.#row([String(epoch), ...this.#keys.map((key) => Object.hasOwn(logs, key) ? floatRepr(logs[key]) : "NA")]);
-    appendFileSync(this.filename, text);
+    attempt(this.filename, () => appendFileSync(this.filename, text));
   }
 
   #row(fields: readonly string[]): string {
