@@ -5,7 +5,8 @@ import { nearest, OnnxHubError } from "../errors.ts";
 import type { Provider } from "../codegen/ops/rule.ts";
 import type { Backend, BackendChoice, BackendName } from "../runtime/backend.ts";
 import { openBackend } from "../runtime/backends.ts";
-import { isLoss, type Parameters } from "../runtime/parameters.ts";
+import { onceMoreAfterLoss } from "../runtime/device_loss.ts";
+import type { Parameters } from "../runtime/parameters.ts";
 import { Inference } from "../runtime/inference.ts";
 import type { WeightFormat } from "../runtime/held_weights.ts";
 import { type OutputChange, outputChange } from "../runtime/output_change.ts";
@@ -117,12 +118,7 @@ export abstract class Model {
 
   /** Runs the model on one batch of named inputs, dropout off. */
   protected async infer(x: Readonly<Record<string, TensorLike>>): Promise<RunResult> {
-    const run = () => this.inference().run({ x: this.unpad(x) });
-    return await run().catch(async (error) => {
-      if (!isLoss(error)) throw error;
-      await this.sync();
-      return await run();
-    });
+    return await onceMoreAfterLoss(() => this.inference().run({ x: this.unpad(x) }), () => this.sync());
   }
 
   /** What runs the model. */

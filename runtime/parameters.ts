@@ -22,11 +22,6 @@ export interface DeviceTrainer {
 /** The most elements of one weight: 4 GiB of float32, as much as a backend's heap. */
 const ELEMENT_LIMIT = 2 ** 30;
 
-/** Whether an error says that a device was lost. */
-export function isLoss(error: unknown): error is OnnxHubError {
-  return error instanceof OnnxHubError && error.code === "backend/device-lost";
-}
-
 /** How many elements a weight has; throws "model/weight-size" for more than there is room for, before any is made. */
 function elements({ path, shape }: WeightInfo): number {
   const count = shape.reduce((a, b) => a * b, 1);

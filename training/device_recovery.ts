@@ -1,9 +1,10 @@
 /** What makes training outlive its device: copies on the host now and then, and the steps since the last one, to be computed again. */
 
 import { OnnxHubError } from "../errors.ts";
+import { isLoss } from "../runtime/device_loss.ts";
 import { machineMemory } from "../runtime/machine_memory.ts";
 import type { DeviceOptimizer, OptimizerMark } from "../runtime/optimizer/device_optimizer.ts";
-import { type DeviceTrainer, isLoss, type Parameters } from "../runtime/parameters.ts";
+import type { DeviceTrainer, Parameters } from "../runtime/parameters.ts";
 import type { Batch, BatchResult } from "./engine.ts";
 import { StepLog } from "./step_log.ts";
 

@@ -4,8 +4,9 @@ import type { Provider } from "../codegen/ops/rule.ts";
 import type { WeightInfo } from "../codegen/program.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";
+import { isLoss, onceMoreAfterLoss } from "../runtime/device_loss.ts";
 import { isBeginning, readSaved, type SavedOptimizer } from "../runtime/optimizer/saved_variables.ts";
-import { isLoss, type Parameters } from "../runtime/parameters.ts";
+import type { Parameters } from "../runtime/parameters.ts";
 import { PlannedRunner } from "../runtime/planned_runner.ts";
 import { cachedCompile } from "../runtime/program_cache.ts";
 import type { RunResult } from "../runtime/runner.ts";
@@ -138,12 +139,8 @@ export class ModelEngine implements Engine {
     const request = { mode: "test", ...objective, provider, rowsOutside: provider === "cpu" } as const;
     this.#test ??= new PlannedRunner(spec, request, backend, parameters);
     const test = this.#test;
-    const run = () => test.run({ x: this.#options.unpad(x), labels: y, sampleWeight });
-    const result = await run().catch(async (error) => {
-      if (!isLoss(error)) throw error;
-      await this.sync();
-      return await run();
-    });
+    const inputs = { x: this.#options.unpad(x), labels: y, sampleWeight };
+    const result = await onceMoreAfterLoss(() => test.run(inputs), () => this.sync());
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 

@@ -67,7 +67,7 @@ export class DeviceOptimizer {
   readonly #options: DeviceOptimizerOptions;
   readonly #settings: StepSettings;
   readonly #groups: readonly Group[];
-  readonly #slots: DeviceSlots;
+  #slots: DeviceSlots;
   #graphs: DeviceGraphs;
   /** From the squared norms of the groups' gradients to what a clipped global norm multiplies them by. */
   readonly #clipScale: GroupGraph | null;
@@ -276,7 +276,8 @@ export class DeviceOptimizer {
     this.#batches = batches;
     this.#rate = rate;
     Object.assign(this.#scalars, scalars);
-    this.#slots.restart(slots);
+    this.#slots = new DeviceSlots(this.#groups);
+    if (slots) this.#slots.host = slots;
     this.#graphs = new DeviceGraphs(this.#options.optimizer.name);
   }
 

@@ -70,16 +70,9 @@ export class DeviceSlots {
     this.#host = host;
   }
 
-  /** What {@linkcode DeviceSlots.restart} goes on from: null for slots as they start. Not a copy, and not to be written. */
+  /** {@linkcode DeviceSlots.host}, but null for slots as they start. */
   get mark(): HostSlots | null {
     return this.#isHostNewer && this.#host === null ? null : this.host;
-  }
-
-  /** Forgets what was on a device that is gone; the next one gets the slots of a mark. */
-  restart(mark: HostSlots | null): void {
-    for (const tensors of this.#tensors.values()) for (const name of Object.keys(tensors)) delete tensors[name];
-    this.#host = mark;
-    this.#isHostNewer = true;
   }
 
   /** The slots on the host, live. Throws "optimizer/unsynced" unless they were read after the last change. */
