@@ -1,4 +1,4 @@
-/** The `native` backend in a page: there is none. Stands for runtime/native.ts. */
+/** The `native` backend in a page: there is none. Stands for runtime/native/backend.ts. */
 
 import { OnnxHubError } from "../errors.ts";
 import type { Backend } from "../runtime/backend.ts";

@@ -14,7 +14,7 @@ export const REPLACED: Readonly<Record<string, string>> = {
   "presets/hub/modelscope.ts": "browser/hubs.ts",
   "presets/hub/settings.ts": "browser/hubs.ts",
   "presets/web.ts": "browser/web_preset.ts",
-  "runtime/native.ts": "browser/native.ts",
+  "runtime/native/backend.ts": "browser/native.ts",
   "runtime/webgpu/adapter.ts": "browser/webgpu_adapter.ts",
   "runtime/wasm_file.ts": "browser/wasm_file.ts",
   "text/kitoken_file.ts": "browser/kitoken_file.ts",

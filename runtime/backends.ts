@@ -8,10 +8,10 @@ type Opener = (options: BackendOptions) => Promise<Backend>;
 
 const openers: Readonly<Record<BackendName | "auto", Opener>> = {
   async auto(options) {
-    const { hasNative, nativeBackend } = await import("./native.ts");
+    const { hasNative, nativeBackend } = await import("./native/backend.ts");
     return hasNative() ? nativeBackend(options) : await openers.wasm(options);
   },
-  native: async (options) => (await import("./native.ts")).nativeBackend(options),
+  native: async (options) => (await import("./native/backend.ts")).nativeBackend(options),
   wasm: async (options) => (await import("./wasm.ts")).wasmBackend(options),
   webgpu: async () => (await import("./webgpu/backend.ts")).webgpuBackend(),
 };

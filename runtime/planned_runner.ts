@@ -41,8 +41,10 @@ export class PlannedRunner {
 
   /** One run; see {@linkcode ProgramRunner.run}. Throws "backend/memory" before anything is allocated for a batch that can't fit. */
   async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
-    const runner = await this.#runnerFor(sizesOf(this.whole.program, inputs));
-    return await runner.run(inputs, take);
+    const backend = await this.#backend();
+    const runner = this.#runnerFor(backend, sizesOf(this.whole.program, inputs));
+    // Where graphs have a heap of their own, it has room for what stays only by a plan.
+    return await runner.run(inputs, take, backend.heap ? "none" : "all");
   }
 
   /** How a batch runs where all weights live in the backend's heap: with as much that stays there as fits into so many bytes; null where too little does. */
@@ -66,8 +68,7 @@ export class PlannedRunner {
     return this.#symbols.every((symbol) => sizes[symbol] !== undefined);
   }
 
-  async #runnerFor(sizes: Sizes): Promise<ProgramRunner> {
-    const { name, device } = await this.#backend();
+  #runnerFor({ name, device }: Backend, sizes: Sizes): ProgramRunner {
     return this.#runner(device || !this.#isKnown(sizes) ? this.whole : firstThatFits(this.#plans(sizes), name, sizes));
   }
 
