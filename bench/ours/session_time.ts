@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import process from "node:process";
 import * as web from "onnxruntime-web";
+import { GraphInC } from "../../runtime/native/c_graph.ts";
 import { WasmHeap } from "../../runtime/wasm_heap.ts";
 
 /** A stopwatch over all sessions of the process. */
@@ -22,7 +23,8 @@ interface Runs {
 }
 
 /**
- * Times every run of onnxruntime-web, by its API or in its heap, or of the onnxruntime-node that is found from the working directory, from now on.
+ * Times every run of onnxruntime-web, by its API or in its heap, or of the onnxruntime-node that is found from the working directory, by its addon or the
+ * C API, from now on.
  */
 export function watchSessions(native: boolean): SessionTime {
   let total = 0;
@@ -49,7 +51,7 @@ export function watchSessions(native: boolean): SessionTime {
     };
   };
   watch((runtime.InferenceSession as unknown as { readonly prototype: Runs }).prototype);
-  if (!native) watch(WasmHeap.prototype as unknown as Runs);
+  watch((native ? GraphInC : WasmHeap).prototype as unknown as Runs);
   return {
     runtime: `onnxruntime-${native ? "node" : "web"} ${native ? runtime.env.versions.node : web.env.versions.web}`,
     reset: () => void (total = 0),

@@ -82,7 +82,8 @@ export function loadInC(api: CApi, model: Uint8Array<ArrayBuffer>, { threads, co
   };
 }
 
-class GraphInC {
+/** A loaded graph; see {@linkcode loadInC}. */
+export class GraphInC {
   readonly #api: CApi;
   readonly #session: number;
   readonly #words: Words;
@@ -90,6 +91,7 @@ class GraphInC {
   /** The forms of results that were seen, by their names, by the shapes of the feeds. */
   readonly #forms = new Map<string, Map<string, Form>>();
 
+  /** Takes the session over. */
   constructor(api: CApi, session: number, words: Words) {
     this.#api = api;
     this.#session = session;
@@ -201,6 +203,7 @@ class GraphInC {
     }
   }
 
+  /** Frees the session. */
   release(): void {
     this.#api.release("ReleaseSession", this.#session);
   }
