@@ -58,7 +58,11 @@ function directoryOf(file: string): string {
 }
 
 /** The library that the package's addon calls; null where it isn't where releases have it. */
-export function libraryOf({ directory }: NativePackage, platform: string = process.platform, arch: string = process.arch): string | null {
+export function libraryOf(
+  { directory }: Pick<NativePackage, "directory">,
+  platform: string = process.platform,
+  arch: string = process.arch,
+): string | null {
   const bin = join(directory, "bin");
   for (const api of readdirSync(bin)) {
     const folder = join(bin, api, platform, arch);

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import ts from "typescript";
 import { buildNpm } from "../../tools/build_npm.ts";
+import { installNative, PROJECT } from "../native/install.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -25,6 +26,7 @@ const tokenizer = new models.XLMRobertaTokenizer({ proto: ${JSON.stringify(SPM)}
 const preprocessor = new models.XLMRobertaMaskedLMPreprocessor({ tokenizer, sequenceLength: 16, maskSelectionLength: 4 });
 const backbone = new models.XLMRobertaBackbone({
   vocabularySize: tokenizer.vocabularySize, numLayers: 1, numHeads: 2, hiddenDim: 8, intermediateDim: 16, maxSequenceLength: 16,
+  backend: process.argv[2],
 });
 const maskedLM = new models.XLMRobertaMaskedLM({ backbone, preprocessor });
 const { history } = await maskedLM.fit({ x: ["All human beings are born free.", "Everyone has the right to life."], batchSize: 2, verbose: 0 });
@@ -117,19 +119,30 @@ describe("the packed npm package", () => {
   });
 
   it("trains a step and fills a mask in Node, with the same numbers as in Bun", async () => {
+    compare(await execute("node", "program.mjs"), await execute(BUN, "program.mjs"));
+  });
+
+  it("does so on onnxruntime-node, whose addon Node calls and whose library Bun calls", async () => {
+    await installNative();
+    for (const name of readdirSync(join(PROJECT, "node_modules"))) {
+      const link = join(directory, "node_modules", name);
+      if (!existsSync(link)) symlinkSync(join(PROJECT, "node_modules", name), link, "junction");
+    }
+    compare(await execute("node", "program.mjs", "native"), await execute(BUN, "program.mjs", "native"));
+  });
+
+  function compare(...printed: readonly [inNode: string, inBun: string]): void {
     interface Printed {
       losses: number[];
       filled: { score: number; token: string }[];
     }
-    const [inNode, inBun] = [await execute("node", "program.mjs"), await execute(BUN, "program.mjs")].map((text) =>
-      JSON.parse(text) as Printed
-    );
+    const [inNode, inBun] = printed.map((text) => JSON.parse(text) as Printed);
     assert.equal(inNode.losses.length, 1);
     assert.ok(Math.abs(inNode.losses[0] - inBun.losses[0]) < 1e-5 && inNode.losses[0] > 0, `${inNode.losses[0]} and ${inBun.losses[0]}`);
     assert.deepEqual(inNode.filled.map(({ token }) => token), inBun.filled.map(({ token }) => token));
     assert.equal(inNode.filled.length, 5);
     inNode.filled.forEach(({ score }, i) => assert.ok(Math.abs(score - inBun.filled[i].score) < 1e-6));
-  });
+  }
 
   it("has a command line for Node and Bun", async () => {
     const config = ["vocabulary_size=100", "num_layers=1", "num_heads=2", "hidden_dim=8", "intermediate_dim=16"];
