@@ -1,6 +1,7 @@
 /** onnxruntime's C API: functions by their places in the table that the library gives, and errors as exceptions. */
 
 import type { ForeignFunction, ForeignFunctions, ForeignType } from "./foreign_functions.ts";
+import { type AdviseHugePages, hugePages } from "./huge_pages.ts";
 
 /** The version of the API that is asked for: onnxruntime 1.18's, the first one with all functions below. Later libraries give it, too. */
 const VERSION = 18;
@@ -65,19 +66,26 @@ export class CApi {
   readonly #texts = new Map<string, { readonly bytes: ArrayBuffer; readonly address: number }>();
   /** The environment (`OrtEnv`), one for all sessions. */
   readonly environment: number;
+  /** For memory that graphs are to write to. */
+  readonly adviseHugePages: AdviseHugePages;
   /** Where tensors are made of memory that is ours (`OrtMemoryInfo`). */
   readonly processorMemory: number;
 
   /** Opens a library; throws where it can't be, or is older than the API's version. */
   constructor(readonly foreign: ForeignFunctions, file: string) {
     this.#resultAt = foreign.addressOf(this.#result.buffer);
-    const base = foreign.entry(file, "OrtGetApiBase")();
-    const getApi = foreign.at(this.#word(base, GET_API), ["int"], "address");
+    const base = foreign.named(file, "OrtGetApiBase", { takes: [], gives: "address" })();
+    const getApi = foreign.at(this.#word(base, GET_API), { takes: ["int"], gives: "address" });
     const api = getApi(VERSION);
     if (api === 0) throw new Error(`${file} has no version ${VERSION} of onnxruntime's C API`);
-    const failing = Object.entries(FUNCTIONS).map(([name, [at, takes]]) => [name, foreign.at(this.#word(api, at), takes, "address")]);
-    const releasing = Object.entries(RELEASES).map(([name, at]) => [name, foreign.at(this.#word(api, at), ["address"], "nothing")]);
+    const failing = Object.entries(FUNCTIONS).map((
+      [name, [at, takes]],
+    ) => [name, foreign.at(this.#word(api, at), { takes, gives: "address" })]);
+    const releasing = Object.entries(RELEASES).map((
+      [name, at],
+    ) => [name, foreign.at(this.#word(api, at), { takes: ["address"], gives: "nothing" })]);
     this.#functions = Object.fromEntries([...failing, ...releasing]);
+    this.adviseHugePages = hugePages(foreign);
     this.environment = this.make("CreateEnv", WARNINGS, this.text("onnxhub"));
     this.processorMemory = this.make("CreateCpuMemoryInfo", ARENA, DEFAULT);
   }

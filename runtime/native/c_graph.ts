@@ -118,7 +118,7 @@ export class GraphInC {
     if (!forms) this.#forms.set(key, forms = new Map());
     const own = outputs.map((name) => {
       const form = kept.has(name) ? undefined : forms.get(name);
-      return form ? emptyTensor(form) : null;
+      return form ? this.#emptyTensor(form) : null;
     });
     const fed = inputs.map(([, tensor]) => tensor);
     const values = this.#api.holding([fed, own], () => {
@@ -130,6 +130,12 @@ export class GraphInC {
       if (given) this.#api.release("ReleaseValue", values[at]);
       return [name, given ?? this.#result(values[at], name, kept.has(name), forms)];
     }));
+  }
+
+  #emptyTensor({ dtype, shape }: Form): FeedTensor {
+    const data = new ARRAYS[dtype](sizeOf(shape));
+    this.#api.adviseHugePages(data);
+    return { dtype, shape: [...shape], data } as FeedTensor;
   }
 
   /** The addresses of the results' values: those of `own`, where it has some. */
@@ -211,8 +217,4 @@ export class GraphInC {
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
-}
-
-function emptyTensor({ dtype, shape }: Form): FeedTensor {
-  return { dtype, shape: [...shape], data: new ARRAYS[dtype](sizeOf(shape)) } as FeedTensor;
 }

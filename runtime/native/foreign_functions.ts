@@ -2,18 +2,24 @@
 
 import { createRequire } from "node:module";
 
-/** What is handed over and given back: an address (0 for none), a size, a 32-bit integer, nothing. */
+/** What is handed over: an address (0 for none), a size, a 32-bit integer. */
 export type ForeignType = "address" | "size" | "int";
+
+/** What a function takes and gives. */
+export interface ForeignSignature {
+  readonly takes: readonly ForeignType[];
+  readonly gives: "address" | "int" | "nothing";
+}
 
 /** A native function. All numbers are below 2^53. */
 export type ForeignFunction = (...of: number[]) => number;
 
 /** How native functions are reached. Addresses are numbers; nothing checks that they are right. */
 export interface ForeignFunctions {
-  /** A library's function of a name that takes nothing and gives an address. */
-  entry(file: string, name: string): ForeignFunction;
+  /** A library's function of a name; throws where there is none. */
+  named(file: string, name: string, signature: ForeignSignature): ForeignFunction;
   /** The function at an address. */
-  at(address: number, takes: readonly ForeignType[], gives: "address" | "nothing"): ForeignFunction;
+  at(address: number, signature: ForeignSignature): ForeignFunction;
   /** Where a buffer's bytes are, as long as it lives; 0 for an empty one. */
   addressOf(buffer: ArrayBufferLike): number;
   /** Memory that others own, as a buffer: nobody may touch it once they have freed it, unless it was detached before. */
@@ -36,28 +42,31 @@ interface DenoSignature {
   readonly result: string;
 }
 
+type DenoFunction = (...of: number[]) => bigint | number | undefined;
+
 /** What of Deno's interface is used: https://docs.deno.com/api/deno/ffi. */
 interface DenoInterface {
-  dlopen(file: string, symbols: Readonly<Record<string, DenoSignature>>): { readonly symbols: Readonly<Record<string, () => bigint>> };
+  dlopen(file: string, symbols: Readonly<Record<string, DenoSignature>>): { readonly symbols: Readonly<Record<string, DenoFunction>> };
   readonly UnsafePointer: {
     of(data: ArrayBuffer | Uint8Array): Pointer;
     value(pointer: Pointer): bigint;
     create(address: bigint): Pointer;
   };
   readonly UnsafePointerView: { getArrayBuffer(pointer: Pointer, length: number): ArrayBuffer; getCString(pointer: Pointer): string };
-  readonly UnsafeFnPointer: new (pointer: Pointer, signature: DenoSignature) => { call(...of: number[]): bigint | undefined };
+  readonly UnsafeFnPointer: new (pointer: Pointer, signature: DenoSignature) => { readonly call: DenoFunction };
 }
 
 function inDeno({ dlopen, UnsafePointer, UnsafePointerView, UnsafeFnPointer }: DenoInterface): ForeignFunctions {
   const types = { address: "usize", size: "usize", int: "i32", nothing: "void" } as const;
+  const inItsWords = ({ takes, gives }: ForeignSignature) => ({ parameters: takes.map((type) => types[type]), result: types[gives] });
   const pointer = (address: number): Pointer => UnsafePointer.create(BigInt(address));
   return {
-    entry(file, name) {
-      const { symbols } = dlopen(file, { [name]: { parameters: [], result: types.address } });
-      return () => Number(symbols[name]());
+    named(file, name, signature) {
+      const found = dlopen(file, { [name]: inItsWords(signature) }).symbols[name];
+      return (...of) => Number(found(...of));
     },
-    at(address, takes, gives) {
-      const found = new UnsafeFnPointer(pointer(address), { parameters: takes.map((type) => types[type]), result: types[gives] });
+    at(address, signature) {
+      const found = new UnsafeFnPointer(pointer(address), inItsWords(signature));
       return (...of) => Number(found.call(...of));
     },
     // Of shared memory it takes views alone.
@@ -72,12 +81,12 @@ interface BunSignature {
   readonly returns: string;
 }
 
+type BunFunction = (...of: number[]) => number | null | undefined;
+
 /** What of Bun's interface is used: https://bun.sh/docs/api/ffi. */
 interface BunInterface {
-  dlopen(file: string, symbols: Readonly<Record<string, BunSignature>>): {
-    readonly symbols: Readonly<Record<string, () => number | null>>;
-  };
-  CFunction(of: BunSignature & { readonly ptr: number }): (...of: number[]) => number | null | undefined;
+  dlopen(file: string, symbols: Readonly<Record<string, BunSignature>>): { readonly symbols: Readonly<Record<string, BunFunction>> };
+  CFunction(of: BunSignature & { readonly ptr: number }): BunFunction;
   ptr(buffer: ArrayBufferLike): number;
   toArrayBuffer(address: number, offset: number, length: number): ArrayBuffer;
   readonly CString: new (address: number) => { toString(): string };
@@ -85,13 +94,14 @@ interface BunInterface {
 
 function inBun({ dlopen, CFunction, ptr, toArrayBuffer, CString }: BunInterface): ForeignFunctions {
   const types = { address: "ptr", size: "u64_fast", int: "i32", nothing: "void" } as const;
+  const inItsWords = ({ takes, gives }: ForeignSignature) => ({ args: takes.map((type) => types[type]), returns: types[gives] });
   return {
-    entry(file, name) {
-      const { symbols } = dlopen(file, { [name]: { args: [], returns: types.address } });
-      return () => symbols[name]() ?? 0;
+    named(file, name, signature) {
+      const found = dlopen(file, { [name]: inItsWords(signature) }).symbols[name];
+      return (...of) => found(...of) ?? 0;
     },
-    at(address, takes, gives) {
-      const found = CFunction({ ptr: address, args: takes.map((type) => types[type]), returns: types[gives] });
+    at(address, signature) {
+      const found = CFunction({ ptr: address, ...inItsWords(signature) });
       return (...of) => found(...of) ?? 0;
     },
     // It refuses empty ones.
