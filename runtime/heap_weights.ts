@@ -1,12 +1,12 @@
 /** Lets weights live in the heap that graphs compute in, so that they are fed without copies. */
 
 import { encodeModule } from "../codegen/wasm/assembler.ts";
-import type { Backend, Heap } from "./backend.ts";
+import type { Heap } from "./backend.ts";
 import type { Parameters } from "./parameters.ts";
 
-/** The heap of a backend, if it has one and the engine can run kernels over it: WebAssembly 3.0's multiple memories, which Node 20 lacks. */
-export async function usableHeap(backend: Backend): Promise<Heap | null> {
-  return WebAssembly.validate(encodeModule([], [], true, true)) ? await backend.heap?.() ?? null : null;
+/** Whether the engine can run kernels over a heap, too: WebAssembly 3.0's multiple memories, which Node 20 lacks. */
+export function kernelsReachHeaps(): boolean {
+  return WebAssembly.validate(encodeModule([], [], true, true));
 }
 
 /** Weights that live in a heap while they are trained. */

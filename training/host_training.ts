@@ -3,7 +3,7 @@
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
 import type { Heap } from "../runtime/backend.ts";
 import type { RunInputs } from "../runtime/feeds.ts";
-import { HeapWeights, usableHeap } from "../runtime/heap_weights.ts";
+import { HeapWeights, kernelsReachHeaps } from "../runtime/heap_weights.ts";
 import { requireHostMemory, roomInHeap } from "../runtime/memory.ts";
 import { elements } from "../runtime/optimizer/placement.ts";
 import { keptBytes } from "../runtime/optimizer/prepared_weight.ts";
@@ -19,8 +19,10 @@ export class HostTraining implements TrainingRun {
   readonly #options: TrainingRunOptions;
   readonly #optimizer: OptimizerState;
   readonly #runner: PlannedRunner;
-  /** Where weights live while they are trained; null where there is none, or too little room. */
+  /** Where weights and gradients live while they are trained; null where there is none, or too little room. */
   #heap: Heap | null | undefined;
+  /** Where gradients alone do; null where there is none. */
+  #results: Heap | null | undefined;
   #weights: HeapWeights | null = null;
 
   /** Compiles the program; sessions are made by the first step. Throws "backend/memory" where weights and slots are more than the machine has. */
@@ -40,7 +42,7 @@ export class HostTraining implements TrainingRun {
       weights,
       data: (path) => parameters.get(path),
       move: (path, from, copy) => parameters.move(path, from, copy),
-      heap: () => this.#heap ?? null,
+      heap: () => this.#heap ?? this.#results ?? null,
       threads: threadsOf(threads),
       load: async (model, label) => (await backend()).load(model, label),
     });
@@ -72,12 +74,16 @@ export class HostTraining implements TrainingRun {
   /** How a batch runs in the backend's heap with all weights, once these are there; null where there is none, or too little room. */
   async #inHeap(inputs: RunInputs): Promise<PlanInHeap | null> {
     const backend = await this.#options.backend();
-    if (this.#heap === null || !backend.heap) return null;
+    if (!backend.heap) {
+      if (this.#results === undefined) this.#results = kernelsReachHeaps() && backend.results?.() || null;
+      return null;
+    }
+    if (this.#heap === null) return null;
     const planned = () => this.#runner.inHeap(inputs, roomInHeap((this.#heap?.heldBytes ?? 0) - (this.#weights?.bytes ?? 0)));
     let plan = planned();
     if (plan && this.#heap === undefined) {
       // Not before: a batch that is refused starts no runtime.
-      this.#heap = await usableHeap(backend);
+      this.#heap = kernelsReachHeaps() ? await backend.heap() : null;
       if (this.#heap) this.#weights = new HeapWeights(this.#heap, this.#options.parameters, this.#runner.whole.program.weights);
       plan = planned();
     }

@@ -1,6 +1,6 @@
 /** The `native` backend: onnxruntime-node's library, by its C API where the runtime can call that, else by the package's own addon. */
 
-import type { Backend, BackendOptions } from "../backend.ts";
+import type { Backend, BackendOptions, Heap } from "../backend.ts";
 import { type LoadedGraph, openSession } from "../onnx_session.ts";
 import { threadsOf } from "../threads.ts";
 import { CApi } from "./c_api.ts";
@@ -9,6 +9,7 @@ import { foreignFunctions } from "./foreign_functions.ts";
 import type { GraphOptions } from "./graph_options.ts";
 import { loadInAddon } from "./node_api.ts";
 import { libraryOf, type NativePackage, openPackage } from "./package.ts";
+import { ResultHeap } from "./result_heap.ts";
 
 /** Settings of all sessions. */
 const CONFIG = {
@@ -18,9 +19,14 @@ const CONFIG = {
   "optimization.disable_specified_optimizers": "SkipLayerNormFusion",
 } as const;
 
-type LoadGraph = (model: Uint8Array<ArrayBuffer>, options: GraphOptions) => LoadedGraph | Promise<LoadedGraph>;
+/** The library, by one of its interfaces. */
+interface Library {
+  load(model: Uint8Array<ArrayBuffer>, options: GraphOptions): LoadedGraph | Promise<LoadedGraph>;
+  /** See {@linkcode Backend.results}. */
+  results?(): Heap | null;
+}
 
-let opened: LoadGraph | null = null;
+let opened: Library | null = null;
 
 /**
  * onnxruntime-node on the processor.
@@ -29,15 +35,16 @@ let opened: LoadGraph | null = null;
  */
 export function nativeBackend({ threads }: BackendOptions = {}): Backend {
   const count = threadsOf(threads);
-  const loadGraph = opened ??= openPackage(open);
+  const library = opened ??= openPackage(open);
   return {
     name: "native",
     load: (model, label, external = new Map()) =>
       openSession(
         { alone: (job) => job(), memoryRemedy: "Take a smaller batch, shorter sequences or a smaller model." },
-        async () => await loadGraph(model, { threads: count, config: CONFIG, external }),
+        async () => await library.load(model, { threads: count, config: CONFIG, external }),
         label,
       ),
+    results: library.results,
   };
 }
 
@@ -51,11 +58,17 @@ export function hasNative(): boolean {
   }
 }
 
-function open(found: NativePackage): LoadGraph {
+function open(found: NativePackage): Library {
   const api = openLibrary(found);
-  if (api) return (model, options) => loadInC(api, model, options);
-  const ort = found.load();
-  return (model, options) => loadInAddon(ort, model, options);
+  if (!api) {
+    const ort = found.load();
+    return { load: (model, options) => loadInAddon(ort, model, options) };
+  }
+  let results: Heap | null | undefined;
+  return {
+    load: (model, options) => loadInC(api, model, options, () => results ?? null),
+    results: () => results === undefined ? results = ResultHeap.create(api.adviseHugePages) : results,
+  };
 }
 
 /** The C API; null where it can't be called. The addon then says why, or does without. */

@@ -1,10 +1,11 @@
 /** A graph that onnxruntime's C API runs: it reads feeds where they lie, and writes results to where they stay. */
 
-import type { Feeds, FeedTensor } from "../backend.ts";
+import type { Feeds, FeedTensor, Heap } from "../backend.ts";
 import { type LoadedGraph, unknownType } from "../onnx_session.ts";
-import { ownedBy } from "../release.ts";
-import { type CApi, WORD } from "./c_api.ts";
+import { ownedBy, release } from "../release.ts";
+import type { CApi } from "./c_api.ts";
 import type { GraphOptions } from "./graph_options.ts";
+import { Words } from "./words.ts";
 
 /** `ONNXTensorElementDataType`. */
 const TYPES = { float32: 1, int32: 6, bool: 9 } as const;
@@ -13,44 +14,19 @@ const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as
 /** `ORT_ENABLE_ALL`. */
 const ALL_OPTIMIZATIONS = 99;
 
-/** Words that functions read and write by their address. */
-class Words {
-  #words = new BigInt64Array(new ArrayBuffer(0));
-  #address = 0;
-  #used = 0;
-
-  constructor(private readonly api: CApi) {}
-
-  /** Forgets all words; there is room for so many. */
-  begin(room: number): void {
-    this.#used = 0;
-    if (room <= this.#words.length) return;
-    this.#words = new BigInt64Array(new ArrayBuffer(2 * WORD * room));
-    this.#address = this.api.foreign.addressOf(this.#words.buffer);
-  }
-
-  /** Their address. */
-  put(words: readonly number[]): number {
-    const address = this.#address + WORD * this.#used;
-    for (const word of words) this.#words[this.#used++] = BigInt(word);
-    return address;
-  }
-
-  /** The words at an address that `put` gave. */
-  read(address: number, count: number): number[] {
-    const at = (address - this.#address) / WORD;
-    return Array.from(this.#words.subarray(at, at + count), Number);
-  }
-}
-
-/** The form of a result. */
+/** What is known of a result beforehand. */
 interface Form {
   readonly dtype: FeedTensor["dtype"];
   readonly shape: readonly number[];
 }
 
-/** Loads a graph; throws what onnxruntime says. `external` is only read meanwhile. */
-export function loadInC(api: CApi, model: Uint8Array<ArrayBuffer>, { threads, config, external }: GraphOptions): LoadedGraph {
+/** Loads a graph; throws what onnxruntime says. `external` is only read meanwhile. Results that are kept go to the heap that `results` gives, if it has room. */
+export function loadInC(
+  api: CApi,
+  model: Uint8Array<ArrayBuffer>,
+  { threads, config, external }: GraphOptions,
+  results: () => Heap | null = () => null,
+): LoadedGraph {
   const { foreign } = api;
   const addressOf = ({ buffer, byteOffset }: ArrayBufferView): number => foreign.addressOf(buffer) + byteOffset;
   const words = new Words(api);
@@ -71,7 +47,7 @@ export function loadInC(api: CApi, model: Uint8Array<ArrayBuffer>, { threads, co
       api.release("ReleaseSessionOptions", options);
     }
   };
-  const graph = new GraphInC(api, api.holding([model, external], open), words);
+  const graph = new GraphInC(api, api.holding([model, external], open), words, results);
   return {
     // deno-lint-ignore require-await -- a promise that rejects, not a throw
     run: async (feeds, outputs, kept) => graph.run(feeds, outputs, kept),
@@ -87,16 +63,20 @@ export class GraphInC {
   readonly #api: CApi;
   readonly #session: number;
   readonly #words: Words;
-  readonly #outputs: readonly string[];
-  /** The forms of results that were seen, by their names, by the shapes of the feeds. */
+  readonly #results: () => Heap | null;
+  /** All outputs, with the forms of those that are always the same. */
+  readonly #outputs = new Map<string, Form | null>();
+  /** The forms of other results that were seen, by their names, by the shapes of the feeds. */
   readonly #forms = new Map<string, Map<string, Form>>();
 
   /** Takes the session over. */
-  constructor(api: CApi, session: number, words: Words) {
+  constructor(api: CApi, session: number, words: Words, results: () => Heap | null) {
     this.#api = api;
     this.#session = session;
     this.#words = words;
-    this.#outputs = Array.from({ length: api.make("SessionGetOutputCount", session) }, (_, at) => this.#nameOf(at));
+    this.#results = results;
+    const count = api.make("SessionGetOutputCount", session);
+    for (let at = 0; at < count; at++) this.#outputs.set(this.#nameOf(at), this.#declared(at));
   }
 
   #nameOf(output: number): string {
@@ -107,33 +87,59 @@ export class GraphInC {
     return name;
   }
 
+  /** An output's form, as the graph declares it; null where it depends on the feeds'. */
+  #declared(output: number): Form | null {
+    const info = this.#api.make("SessionGetOutputTypeInfo", this.#session, output);
+    try {
+      const { dtype, shape } = this.#form(this.#api.make("CastTypeInfoToTensorInfo", info));
+      return typeof dtype === "string" && shape.every((size) => size >= 0) ? { dtype, shape } : null;
+    } finally {
+      this.#api.release("ReleaseTypeInfo", info);
+    }
+  }
+
   /**
-   * See {@linkcode LoadedGraph}. Outputs named in `kept` stay in onnxruntime's memory until they are released. Others are arrays of their own: written to at
-   * once if runs of feeds in these shapes have shown how large they are, else copied.
+   * See {@linkcode LoadedGraph}. Outputs named in `kept` stay where they were computed until they are released: in the heap for results, or in onnxruntime's
+   * memory. Others are arrays of their own. What is known to be so large is written there at once; else, until a run of feeds in these shapes has shown it,
+   * others are copied, and the kept ones are not in the heap.
    */
-  run(feeds: Feeds, outputs: readonly string[] = this.#outputs, kept: ReadonlySet<string> = new Set()): Record<string, FeedTensor> {
+  run(
+    feeds: Feeds,
+    outputs: readonly string[] = [...this.#outputs.keys()],
+    kept: ReadonlySet<string> = new Set(),
+  ): Record<string, FeedTensor> {
     const inputs = Object.entries(feeds);
     const key = inputs.map(([name, { shape }]) => `${name} ${shape}`).join();
     let forms = this.#forms.get(key);
     if (!forms) this.#forms.set(key, forms = new Map());
-    const own = outputs.map((name) => {
-      const form = kept.has(name) ? undefined : forms.get(name);
-      return form ? this.#emptyTensor(form) : null;
-    });
+    const own = outputs.map((name) => this.#room(this.#outputs.get(name) ?? forms.get(name), kept.has(name)));
     const fed = inputs.map(([, tensor]) => tensor);
-    const values = this.#api.holding([fed, own], () => {
-      this.#words.begin([...fed, ...own].reduce((sum, tensor) => sum + 2 + (tensor?.shape.length ?? 0), 0));
-      return this.#run(inputs.map(([name]) => name), fed, outputs, own);
-    });
-    return Object.fromEntries(outputs.map((name, at) => {
-      const given = own[at];
-      if (given) this.#api.release("ReleaseValue", values[at]);
-      return [name, given ?? this.#result(values[at], name, kept.has(name), forms)];
-    }));
+    try {
+      const values = this.#api.holding([fed, own], () => {
+        this.#words.begin([...fed, ...own].reduce((sum, tensor) => sum + 2 + (tensor?.shape.length ?? 0), 0));
+        return this.#run(inputs.map(([name]) => name), fed, outputs, own);
+      });
+      return Object.fromEntries(outputs.map((name, at) => {
+        const given = own[at];
+        if (given) this.#api.release("ReleaseValue", values[at]);
+        return [name, given ?? this.#result(values[at], name, kept.has(name), forms)];
+      }));
+    } catch (error) {
+      for (const tensor of own) if (tensor) release(tensor.data);
+      throw error;
+    }
   }
 
-  #emptyTensor({ dtype, shape }: Form): FeedTensor {
-    const data = new ARRAYS[dtype](sizeOf(shape));
+  /** Where a result of a form is written to; null where onnxruntime makes room. */
+  #room(form: Form | undefined, isKept: boolean): FeedTensor | null {
+    if (!form) return null;
+    const { dtype, shape } = form;
+    const size = sizeOf(shape);
+    if (isKept) {
+      const data = dtype === "float32" ? this.#results()?.allocate(size) : null;
+      return data ? { dtype: "float32", shape: [...shape], data } : null;
+    }
+    const data = new ARRAYS[dtype](size);
     this.#api.adviseHugePages(data);
     return { dtype, shape: [...shape], data } as FeedTensor;
   }
@@ -172,7 +178,7 @@ export class GraphInC {
   #result(value: number, name: string, isKept: boolean, forms: Map<string, Form>): FeedTensor {
     const api = this.#api;
     const free = () => api.release("ReleaseValue", value);
-    const form = this.#form(value, name, free);
+    const form = this.#formOf(value, name);
     forms.set(name, form);
     const { dtype, shape } = form;
     const { BYTES_PER_ELEMENT } = ARRAYS[dtype];
@@ -189,24 +195,29 @@ export class GraphInC {
     return { dtype, shape, data } as FeedTensor;
   }
 
-  #form(value: number, name: string, free: () => void): Form {
-    const api = this.#api;
-    const info = api.make("GetTensorTypeAndShape", value);
+  /** The form of a value, of a tensor of an element type that there is. */
+  #formOf(value: number, name: string): Form {
+    const info = this.#api.make("GetTensorTypeAndShape", value);
     try {
-      const type = api.make("GetTensorElementType", info);
-      const dtype = (["float32", "int32", "bool"] as const).find((dtype) => TYPES[dtype] === type);
-      if (!dtype) {
-        free();
-        throw unknownType(name, `onnx.proto's type ${type}`);
-      }
-      const rank = api.make("GetDimensionsCount", info);
-      this.#words.begin(rank);
-      const dimensions = this.#words.put(new Array<number>(rank).fill(0));
-      api.call("GetDimensions", info, dimensions, rank);
-      return { dtype, shape: this.#words.read(dimensions, rank) };
+      const { dtype, shape } = this.#form(info);
+      if (typeof dtype === "string") return { dtype, shape };
+      this.#api.release("ReleaseValue", value);
+      throw unknownType(name, `onnx.proto's type ${dtype}`);
     } finally {
-      api.release("ReleaseTensorTypeAndShapeInfo", info);
+      this.#api.release("ReleaseTensorTypeAndShapeInfo", info);
     }
+  }
+
+  /** What `OrtTensorTypeAndShapeInfo` says: other element types by their numbers, -1 for sizes that aren't known. */
+  #form(info: number): { readonly dtype: FeedTensor["dtype"] | number; readonly shape: readonly number[] } {
+    const api = this.#api;
+    const type = api.make("GetTensorElementType", info);
+    const rank = api.make("GetDimensionsCount", info);
+    this.#words.begin(rank);
+    const dimensions = this.#words.put(new Array<number>(rank).fill(0));
+    api.call("GetDimensions", info, dimensions, rank);
+    const dtype = (["float32", "int32", "bool"] as const).find((dtype) => TYPES[dtype] === type);
+    return { dtype: dtype ?? type, shape: this.#words.read(dimensions, rank) };
   }
 
   /** Frees the session. */

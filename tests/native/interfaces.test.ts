@@ -32,6 +32,11 @@ describe("the native backend's two interfaces", () => {
     readonly c: Printed;
     readonly addon: Printed;
     readonly kept: { readonly values: readonly number[]; readonly detached: number; readonly grown: number };
+    readonly inHeap: {
+      readonly steps: readonly { readonly places: readonly boolean[]; readonly values: readonly number[] }[];
+      readonly error: Failure;
+      readonly held: number;
+    };
     readonly runsInC: number;
   };
   before(async () => {
@@ -72,6 +77,15 @@ describe("the native backend's two interfaces", () => {
     assert.deepEqual(values, [2, 3, 3, 3]);
     assert.equal(detached, 0);
     assert.ok(grown < 200 * 2 ** 20, `${grown} bytes more after 200 results of 4 MiB`);
+  });
+  it("leave results in the heap for them so far as it has room, and nothing there where a run fails", () => {
+    const { steps, error, held } = printed.inHeap;
+    assert.deepEqual(steps, [
+      { places: [true, false, false], values: [1, 2, 3] },
+      { places: [true, false, false], values: [2, 3, 4] },
+    ]);
+    assert.equal(error.code, "backend/run");
+    assert.equal(held, 0);
   });
 });
 

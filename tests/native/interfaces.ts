@@ -11,6 +11,7 @@ import { GraphInC, loadInC } from "../../runtime/native/c_graph.ts";
 import { foreignFunctions } from "../../runtime/native/foreign_functions.ts";
 import { loadInAddon } from "../../runtime/native/node_api.ts";
 import { libraryOf, openPackage } from "../../runtime/native/package.ts";
+import { ResultHeap } from "../../runtime/native/result_heap.ts";
 import { release } from "../../runtime/release.ts";
 
 const options = { threads: 2, config: {}, external: new Map<string, Uint8Array>() };
@@ -105,6 +106,28 @@ async function kept(): Promise<unknown> {
   return { values, detached, grown };
 }
 
+/** Results that go to a heap: where they are, and what they are, if it has room for one of two. */
+async function inHeap(): Promise<unknown> {
+  const heap = ResultHeap.create(() => {}, [1])!;
+  const g = new GraphBuilder("in_heap");
+  const x = g.input("x", "float32", [10_000]);
+  g.output("y", g.add(x, 1));
+  g.output("z", g.add(x, 2));
+  g.output("own", g.add(x, 3));
+  const session = await openSession(traits, () => Promise.resolve(loadInC(api, encode(g.finish()), options, () => heap)), "in heap");
+  const steps = [];
+  for (let step = 0; step < 2; step++) {
+    const x = { dtype: "float32", shape: [10_000], data: new Float32Array(10_000).fill(step) } as const;
+    const { y, z, own } = await session.run({ x }, undefined, new Set(["y", "z"]));
+    const [kept, other, copied] = [y, z, own].map(({ data }) => data as Float32Array);
+    steps.push({ places: [kept, other, copied].map((array) => heap.holds(array)), values: [kept[0], other[9999], copied[5]] });
+    for (const array of [kept, other]) release(array);
+  }
+  const x64 = { dtype: "float32", shape: [5], data: new Float32Array(5) } as const;
+  const error = await failure(() => session.run({ x: x64 }, undefined, new Set(["y"])));
+  return { steps, error, held: heap.heldBytes };
+}
+
 /** How often the backend runs a graph by the C API, of one run. */
 async function runsInC(): Promise<number> {
   let runs = 0;
@@ -119,5 +142,5 @@ async function runsInC(): Promise<number> {
   return runs;
 }
 
-console.log(JSON.stringify({ ...results, kept: await kept(), runsInC: await runsInC() }));
+console.log(JSON.stringify({ ...results, kept: await kept(), inHeap: await inHeap(), runsInC: await runsInC() }));
 process.exit();
