@@ -7,6 +7,9 @@ import type { Feeds, FeedTensor, Session } from "./backend.ts";
 /** What of onnxruntime's API is used. */
 export type OnnxRuntime = Pick<typeof Ort, "InferenceSession" | "Tensor">;
 
+/** onnxruntime's optimizers that would undo what was done for speed, by their names there: this one lets Gemm transpose what the code generator did. */
+export const DISABLED_OPTIMIZERS: readonly string[] = ["GemmTransposeFusion"];
+
 /** A graph that onnxruntime has loaded. */
 export interface LoadedGraph {
   /** See {@linkcode Session.run}; errors are onnxruntime's. */

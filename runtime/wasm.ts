@@ -6,7 +6,7 @@ import { encode } from "../codegen/onnx/encode.ts";
 import { OnnxHubError } from "../errors.ts";
 import type { Backend, BackendOptions } from "./backend.ts";
 import { turnEventLoop } from "./event_loop.ts";
-import { type LoadedGraph, loadedGraph, openSession } from "./onnx_session.ts";
+import { DISABLED_OPTIMIZERS, type LoadedGraph, loadedGraph, openSession } from "./onnx_session.ts";
 import { threadsOf } from "./threads.ts";
 import { graphInHeap, WasmHeap } from "./wasm_heap.ts";
 import { isGreatest, withFixedMemory } from "./wasm_memory.ts";
@@ -66,8 +66,12 @@ async function start(make: () => Promise<ort.InferenceSession>): Promise<ort.Inf
 }
 
 function create(model: Uint8Array<ArrayBuffer>, external: ReadonlyMap<string, Uint8Array> = new Map()): Promise<ort.InferenceSession> {
-  const externalData = [...external].map(([path, data]) => ({ path, data }));
-  return ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all", externalData });
+  return ort.InferenceSession.create(model, {
+    executionProviders: ["wasm"],
+    graphOptimizationLevel: "all",
+    externalData: [...external].map(([path, data]) => ({ path, data })),
+    extra: { "optimization.disable_specified_optimizers": DISABLED_OPTIMIZERS.join(";") },
+  });
 }
 
 /** Loads a graph. */

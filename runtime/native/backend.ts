@@ -1,7 +1,7 @@
 /** The `native` backend: onnxruntime-node's library, by its C API where the runtime can call that, else by the package's own addon. */
 
 import type { Backend, BackendOptions, Heap } from "../backend.ts";
-import { type LoadedGraph, openSession } from "../onnx_session.ts";
+import { DISABLED_OPTIMIZERS, type LoadedGraph, openSession } from "../onnx_session.ts";
 import { threadsOf } from "../threads.ts";
 import { CApi } from "./c_api.ts";
 import { loadInC } from "./c_graph.ts";
@@ -16,8 +16,8 @@ const CONFIG = {
   // A pool that goes on spinning after a run takes the processor from the other stages' pools and from the optimizer.
   "session.force_spinning_stop": "1",
   // The fused op takes four times as long as the two that it stands for: 33 of 610 ms of a prediction of XLM-R base.
-  "optimization.disable_specified_optimizers": "SkipLayerNormFusion",
-} as const;
+  "optimization.disable_specified_optimizers": [...DISABLED_OPTIMIZERS, "SkipLayerNormFusion"].join(";"),
+};
 
 /** The library, by one of its interfaces. */
 interface Library {
