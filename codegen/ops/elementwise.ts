@@ -157,10 +157,11 @@ const gelu: OpRule<"Gelu"> = {
       const inner = g.mul(g.sub(1, g.mul(t, t)), slope);
       return g.mul(dy!, g.mul(g.add(g.add(t, inner), 1), 0.5));
     }
-    // Φ(x) + x φ(x)
-    const cumulative = g.add(g.mul(g.erf(g.mul(x, Math.SQRT1_2)), 0.5), 0.5);
-    const density = g.exp(g.mul(g.mul(x, x), -0.5));
-    return g.mul(dy!, g.add(cumulative, g.mul(g.mul(x, density), 1 / Math.sqrt(2 * Math.PI))));
+    // Φ(x) + x φ(x), of a = x/√2: ½ (1 + erf a) + a exp(ln(1/√π) − a²)
+    const a = g.mul(x, Math.SQRT1_2);
+    const cumulative = g.add(g.mul(g.erf(a), 0.5), 0.5);
+    const density = g.exp(g.sub(-0.5 * Math.log(Math.PI), g.mul(a, a)));
+    return g.mul(dy!, g.add(cumulative, g.mul(a, density)));
   }],
   evaluate([x], { approximate }) {
     const exact = (v: number) => 0.5 * v * (1 + erf(v * Math.SQRT1_2));
