@@ -41,8 +41,8 @@ export interface Backend {
   readonly device?: Device;
   /** The memory of graphs that the host can share with them; null where there is none. */
   heap?(): Promise<Heap | null>;
-  /** The memory where graphs leave results that are kept, from now on, so far as there is room; null where there is none. */
-  results?(): Heap | null;
+  /** Memory where graphs leave results that are kept, from now on, so far as there is room: about as many bytes as are asked for; null where there is none. */
+  results?(bytes: number): Heap | null;
   /**
    * Loads an encoded ModelProto; `label` is how errors call it. `external` are the bytes of initializers that lie outside the model, by
    * their location in it; the session has its own copy.

@@ -40,7 +40,7 @@ export interface GradientTerms {
 }
 
 /** The elements that are put together at a time: few enough to stay in the processor's caches until the weight has been updated. */
-const PART = 2 ** 20;
+export const PART = 2 ** 20;
 
 /** A gradient of shape [rows, width] in terms. `multiply` gives leftᵀ · right. */
 export class GradientInTerms implements Gradient {

@@ -3,6 +3,7 @@
 import { OptimizerState, type OptimizerStep } from "../runtime/optimizer/optimizer.ts";
 import type { Heap } from "../runtime/backend.ts";
 import type { RunInputs } from "../runtime/feeds.ts";
+import { PART } from "../runtime/gradient.ts";
 import { HeapWeights, kernelsReachHeaps } from "../runtime/heap_weights.ts";
 import { requireHostMemory, roomInHeap } from "../runtime/memory.ts";
 import { elements } from "../runtime/optimizer/placement.ts";
@@ -71,11 +72,18 @@ export class HostTraining implements TrainingRun {
     return { loss: result.loss, size: result.symbols.batch, metrics: result.metrics };
   }
 
+  /** The bytes of all gradients that come whole, and of the parts of one that doesn't. */
+  #gradientBytes(): number {
+    const { stages } = this.#runner.whole.program;
+    const whole = stages.flatMap(({ outputs }) => outputs).filter(({ role }) => role === "gradient");
+    return whole.reduce((sum, { shape }) => sum + 4 * elements(shape as readonly number[]), 8 * PART);
+  }
+
   /** How a batch runs in the backend's heap with all weights, once these are there; null where there is none, or too little room. */
   async #inHeap(inputs: RunInputs): Promise<PlanInHeap | null> {
     const backend = await this.#options.backend();
     if (!backend.heap) {
-      if (this.#results === undefined) this.#results = kernelsReachHeaps() && backend.results?.() || null;
+      if (this.#results === undefined) this.#results = kernelsReachHeaps() ? backend.results?.(this.#gradientBytes()) ?? null : null;
       return null;
     }
     if (this.#heap === null) return null;

@@ -21,9 +21,10 @@ const CONFIG = {
 
 /** The library, by one of its interfaces. */
 interface Library {
-  load(model: Uint8Array<ArrayBuffer>, options: GraphOptions): LoadedGraph | Promise<LoadedGraph>;
-  /** See {@linkcode Backend.results}. */
-  results?(): Heap | null;
+  /** Loads a graph. Results that are kept go to the heap that `results` gives. */
+  load(model: Uint8Array<ArrayBuffer>, options: GraphOptions, results: () => Heap | null): LoadedGraph | Promise<LoadedGraph>;
+  /** Makes such a heap; none where results are all copied. */
+  makeHeap?(bytes: number): ResultHeap | null;
 }
 
 let opened: Library | null = null;
@@ -35,16 +36,17 @@ let opened: Library | null = null;
  */
 export function nativeBackend({ threads }: BackendOptions = {}): Backend {
   const count = threadsOf(threads);
-  const library = opened ??= openPackage(open);
+  const { load, makeHeap } = opened ??= openPackage(open);
+  let results: ResultHeap | null = null;
   return {
     name: "native",
     load: (model, label, external = new Map()) =>
       openSession(
         { alone: (job) => job(), memoryRemedy: "Take a smaller batch, shorter sequences or a smaller model." },
-        async () => await library.load(model, { threads: count, config: CONFIG, external }),
+        async () => await load(model, { threads: count, config: CONFIG, external }, () => results),
         label,
       ),
-    results: library.results,
+    results: makeHeap && ((bytes) => results && results.buffer.byteLength >= bytes ? results : results = makeHeap(bytes)),
   };
 }
 
@@ -64,10 +66,9 @@ function open(found: NativePackage): Library {
     const ort = found.load();
     return { load: (model, options) => loadInAddon(ort, model, options) };
   }
-  let results: Heap | null | undefined;
   return {
-    load: (model, options) => loadInC(api, model, options, () => results ?? null),
-    results: () => results === undefined ? results = ResultHeap.create(api.adviseHugePages) : results,
+    load: (model, options, results) => loadInC(api, model, options, results),
+    makeHeap: (bytes) => ResultHeap.create(bytes, api.adviseHugePages),
   };
 }
 

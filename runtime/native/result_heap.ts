@@ -4,8 +4,11 @@ import type { Heap } from "../backend.ts";
 import { ownedBy } from "../release.ts";
 import type { AdviseHugePages } from "./huge_pages.ts";
 
-/** Sizes to try, in pages of 64 KiB: 2 GiB, less where the machine doesn't promise it. Pages cost nothing until they are written to. */
-const SIZES = [32768, 16384, 8192];
+/** Bytes of a page of WebAssembly's memory. */
+const PAGE = 65536;
+
+/** The most bytes of a heap: engines that count all of a memory as used collect less garbage the larger it is. */
+const MOST_BYTES = 2 ** 31;
 
 /** Bytes of a cache line. Arrays have whole ones, so that there is room for what a last vector has too much. */
 const LINE = 64;
@@ -28,18 +31,16 @@ export class ResultHeap implements Heap {
     this.buffer = memory.buffer;
   }
 
-  /** Makes a heap; null where the machine gives no memory for it. */
-  static create(adviseHugePages: AdviseHugePages, sizes: readonly number[] = SIZES): ResultHeap | null {
-    for (const pages of sizes) {
-      try {
-        const heap = new ResultHeap(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
-        adviseHugePages(new Uint8Array(heap.buffer));
-        return heap;
-      } catch {
-        // Too much to ask for here; the next size is less.
-      }
+  /** Makes a heap of so many bytes, at most 2 GiB; null where the machine doesn't give them. Pages cost nothing until they are written to. */
+  static create(bytes: number, adviseHugePages: AdviseHugePages): ResultHeap | null {
+    const pages = Math.max(1, Math.ceil(Math.min(bytes, MOST_BYTES) / PAGE));
+    try {
+      const heap = new ResultHeap(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+      adviseHugePages(new Uint8Array(heap.buffer));
+      return heap;
+    } catch {
+      return null;
     }
-    return null;
   }
 
   get heldBytes(): number {

@@ -108,7 +108,7 @@ async function kept(): Promise<unknown> {
 
 /** Results that go to a heap: where they are, and what they are, if it has room for one of two. */
 async function inHeap(): Promise<unknown> {
-  const heap = ResultHeap.create(() => {}, [1])!;
+  const heap = ResultHeap.create(65536, () => {})!;
   const g = new GraphBuilder("in_heap");
   const x = g.input("x", "float32", [10_000]);
   g.output("y", g.add(x, 1));

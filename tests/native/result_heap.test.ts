@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { ResultHeap } from "../../runtime/native/result_heap.ts";
 import { release } from "../../runtime/release.ts";
 
-const make = (pages = 1): ResultHeap => ResultHeap.create(() => {}, [pages])!;
+const make = (): ResultHeap => ResultHeap.create(65536, () => {})!;
 
 describe("the heap for results", () => {
   it("has arrays on cache lines of their own, of one memory that kernels reach", () => {
@@ -44,13 +44,13 @@ describe("the heap for results", () => {
       assert.equal(other.heldBytes, 0);
     }
   });
-  it("is as large as the machine lets it be, or isn't", () => {
-    assert.equal(ResultHeap.create(() => {}, [2 ** 20, 2])!.buffer.byteLength, 2 * 65536);
-    assert.equal(ResultHeap.create(() => {}, [2 ** 20]), null);
+  it("is as large as it was asked to be, in pages of WebAssembly's, and at most 2 GiB", () => {
+    const bytes = (asked: number): number => ResultHeap.create(asked, () => {})!.buffer.byteLength;
+    assert.deepEqual([0, 65536, 65537, 2 ** 33].map(bytes), [65536, 65536, 2 * 65536, 2 ** 31]);
   });
   it("is advised of, whole", () => {
     const advised: number[] = [];
-    ResultHeap.create(({ byteLength }) => advised.push(byteLength), [3]);
+    ResultHeap.create(3 * 65536, ({ byteLength }) => advised.push(byteLength));
     assert.deepEqual(advised, [3 * 65536]);
   });
 });
