@@ -37,6 +37,7 @@ describe("the native backend's two interfaces", () => {
       readonly error: Failure;
       readonly held: number;
     };
+    readonly gradientsInHeap: readonly [number, number];
     readonly runsInC: number;
   };
   before(async () => {
@@ -77,6 +78,10 @@ describe("the native backend's two interfaces", () => {
     assert.deepEqual(values, [2, 3, 3, 3]);
     assert.equal(detached, 0);
     assert.ok(grown < 200 * 2 ** 20, `${grown} bytes more after 200 results of 4 MiB`);
+  });
+  it("leave the gradients of a model's weights in its heap", () => {
+    const [held, weights] = printed.gradientsInHeap;
+    assert.ok(held >= weights, `${held} of ${weights}`);
   });
   it("leave results in the heap for them so far as it has room, and nothing there where a run fails", () => {
     const { steps, error, held } = printed.inHeap;

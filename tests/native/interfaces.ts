@@ -3,6 +3,7 @@
 import process from "node:process";
 import { GraphBuilder } from "../../codegen/ir/builder.ts";
 import { encode } from "../../codegen/onnx/encode.ts";
+import { models } from "../../mod.ts";
 import type { Feeds, Session } from "../../runtime/backend.ts";
 import { type LoadedGraph, openSession } from "../../runtime/onnx_session.ts";
 import { openBackend } from "../../runtime/backends.ts";
@@ -128,6 +129,27 @@ async function inHeap(): Promise<unknown> {
   return { steps, error, held: heap.heldBytes };
 }
 
+/** The weights whose gradients a training step of a model leaves in its heap, of all weights. */
+async function gradientsInHeap(): Promise<readonly [number, number]> {
+  let held = 0;
+  const { allocate } = ResultHeap.prototype;
+  ResultHeap.prototype.allocate = function (elements) {
+    const array = allocate.call(this, elements);
+    if (array) held++;
+    return array;
+  };
+  const sizes = { vocabularySize: 50, numLayers: 1, numHeads: 2, hiddenDim: 8, intermediateDim: 16, maxSequenceLength: 8 };
+  const backbone = new models.XLMRobertaBackbone({ ...sizes, backend: "native", threads: 2 });
+  const model = new models.XLMRobertaTextClassifier({ backbone, numClasses: 3 });
+  const x = { token_ids: [[1, 2, 3, 4]], padding_mask: [[1, 1, 1, 1]] };
+  for (let step = 0; step < 2; step++) {
+    held = 0;
+    await model.trainOnBatch(x, [1]);
+  }
+  await model.dispose();
+  return [held, model.trainableWeights.length];
+}
+
 /** How often the backend runs a graph by the C API, of one run. */
 async function runsInC(): Promise<number> {
   let runs = 0;
@@ -142,5 +164,13 @@ async function runsInC(): Promise<number> {
   return runs;
 }
 
-console.log(JSON.stringify({ ...results, kept: await kept(), inHeap: await inHeap(), runsInC: await runsInC() }));
+console.log(
+  JSON.stringify({
+    ...results,
+    kept: await kept(),
+    inHeap: await inHeap(),
+    gradientsInHeap: await gradientsInHeap(),
+    runsInC: await runsInC(),
+  }),
+);
 process.exit();
