@@ -41,8 +41,9 @@ export class PlannedRunner {
 
   /** One run; see {@linkcode ProgramRunner.run}. Throws "backend/memory" before anything is allocated for a batch that can't fit. */
   async run(inputs: RunInputs, take?: TakeGradient): Promise<RunResult> {
+    const sizes = sizesOf(this.whole.program, inputs);
     const backend = await this.#backend();
-    const runner = this.#runnerFor(backend, sizesOf(this.whole.program, inputs));
+    const runner = this.#runnerFor(backend, sizes);
     // Where graphs have a heap of their own, it has room for what stays only by a plan.
     return await runner.run(inputs, take, backend.heap ? "none" : "all");
   }

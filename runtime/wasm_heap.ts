@@ -2,6 +2,7 @@
 
 import type * as Ort from "onnxruntime-web";
 import type { Feeds, FeedTensor, Heap } from "./backend.ts";
+import { ARRAYS, typeOf, TYPES } from "./element_types.ts";
 import { type LoadedGraph, unknownType } from "./onnx_session.ts";
 import { ownedBy } from "./release.ts";
 import type { OnnxRuntimeInstance } from "./wasm_module.ts";
@@ -29,10 +30,6 @@ export const FUNCTIONS = {
 
 /** All of them take and give 32-bit integers. */
 type Functions = Readonly<Record<keyof typeof FUNCTIONS, (...of: number[]) => number>>;
-
-/** Element types by onnx.proto's numbers (`TensorProto.DataType`). */
-const TYPES = { float32: 1, int32: 6, bool: 9 } as const;
-const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
 /** The location of a tensor that is in the heap (onnxruntime/wasm/api.h, `DATA_LOCATION_CPU`). */
 const CPU = 1;
@@ -174,7 +171,7 @@ export class WasmHeap implements Heap {
     const [type, address, dims, rank] = this.#words.subarray(facts / POINTER, facts / POINTER + 4);
     const shape = [...this.#words.subarray(dims / POINTER, dims / POINTER + rank)];
     OrtFree(dims);
-    const dtype = (["float32", "int32", "bool"] as const).find((dtype) => TYPES[dtype] === type);
+    const dtype = typeOf(type);
     if (!dtype) {
       OrtReleaseTensor(tensor);
       throw unknownType(name, `onnx.proto's type ${type}`);

@@ -1,15 +1,12 @@
 /** A graph that onnxruntime's C API runs: it reads feeds where they lie, and writes results to where they stay. */
 
 import type { Feeds, FeedTensor, Heap } from "../backend.ts";
+import { ARRAYS, typeOf, TYPES } from "../element_types.ts";
 import { type LoadedGraph, unknownType } from "../onnx_session.ts";
 import { ownedBy, release } from "../release.ts";
 import type { CApi } from "./c_api.ts";
 import type { GraphOptions } from "./graph_options.ts";
 import { Words } from "./words.ts";
-
-/** `ONNXTensorElementDataType`. */
-const TYPES = { float32: 1, int32: 6, bool: 9 } as const;
-const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 
 /** `ORT_ENABLE_ALL`. */
 const ALL_OPTIMIZATIONS = 99;
@@ -216,8 +213,7 @@ export class GraphInC {
     this.#words.begin(rank);
     const dimensions = this.#words.put(new Array<number>(rank).fill(0));
     api.call("GetDimensions", info, dimensions, rank);
-    const dtype = (["float32", "int32", "bool"] as const).find((dtype) => TYPES[dtype] === type);
-    return { dtype: dtype ?? type, shape: this.#words.read(dimensions, rank) };
+    return { dtype: typeOf(type) ?? type, shape: this.#words.read(dimensions, rank) };
   }
 
   /** Frees the session. */

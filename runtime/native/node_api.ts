@@ -3,6 +3,7 @@
 import type { InferenceSession } from "onnxruntime-web";
 import type { FeedTensor } from "../backend.ts";
 import { type LoadedGraph, loadedGraph, type OnnxRuntime } from "../onnx_session.ts";
+import { foreignFunctions } from "./foreign_functions.ts";
 import type { GraphOptions } from "./graph_options.ts";
 
 /** Loads a graph; throws what onnxruntime says. */
@@ -22,26 +23,15 @@ export async function loadInAddon(
   return loadedGraph(await ort.InferenceSession.create(model, options), ort, unshared);
 }
 
-type Pointer = object | null;
-
-/** What of Deno's foreign-function interface is used. */
-interface DenoMemory {
-  readonly UnsafePointer: { of(data: Uint8Array): Pointer };
-  readonly UnsafePointerView: { getArrayBuffer(pointer: Pointer, length: number): ArrayBuffer };
-}
-
 const aliases = new WeakMap<ArrayBufferLike, ArrayBuffer>();
 
 /** Deno hands no shared memory to native code: there the same bytes are given as an ordinary buffer. */
 function unshared(data: FeedTensor["data"] | Uint8Array): FeedTensor["data"] {
   const buffer = data.buffer as ArrayBufferLike;
-  const deno = (globalThis as { readonly Deno?: Partial<DenoMemory> }).Deno;
-  if (!(buffer instanceof SharedArrayBuffer) || !deno?.UnsafePointer || !deno.UnsafePointerView) return data as FeedTensor["data"];
+  const foreign = buffer instanceof SharedArrayBuffer && "Deno" in globalThis ? foreignFunctions() : null;
+  if (!foreign) return data as FeedTensor["data"];
   let alias = aliases.get(buffer);
-  if (!alias) {
-    alias = deno.UnsafePointerView.getArrayBuffer(deno.UnsafePointer.of(new Uint8Array(buffer)), buffer.byteLength);
-    aliases.set(buffer, alias);
-  }
+  if (!alias) aliases.set(buffer, alias = foreign.memory(foreign.addressOf(buffer), buffer.byteLength));
   const View = data.constructor as Float32ArrayConstructor;
   return new View(alias, data.byteOffset, data.length) as FeedTensor["data"];
 }
