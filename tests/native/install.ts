@@ -1,7 +1,7 @@
 /** Installs onnxruntime-node as a user would, once, in a project of its own: the library must not depend on it. */
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -10,20 +10,29 @@ export const PROJECT = fileURLToPath(new URL("../../.native/", import.meta.url))
 
 const PACKAGE = { private: true, dependencies: { "onnxruntime-node": "1.30.0" } };
 
-/** Installs it unless it is there. The package's own script, which downloads libraries for GPUs, does not run. */
+/**
+ * Installs it unless it is there: elsewhere first, since the tests of another runtime may be doing the same. The package's own script, which downloads
+ * libraries for GPUs, does not run.
+ */
 export async function installNative(): Promise<void> {
-  if (existsSync(`${PROJECT}node_modules/onnxruntime-node/package.json`)) {
-    return;
-  }
+  const installed = `${PROJECT}node_modules`;
+  if (existsSync(installed)) return;
   mkdirSync(PROJECT, { recursive: true });
-  writeFileSync(`${PROJECT}package.json`, JSON.stringify(PACKAGE));
+  const folder = mkdtempSync(`${PROJECT}install-`);
+  for (const place of [PROJECT, `${folder}/`]) writeFileSync(`${place}package.json`, JSON.stringify(PACKAGE));
   await execute("npm", [
     "install",
     "--ignore-scripts",
     "--no-audit",
     "--no-fund",
     "--no-package-lock",
-  ]);
+  ], folder);
+  try {
+    renameSync(`${folder}/node_modules`, installed);
+  } catch (error) {
+    if (!existsSync(installed)) throw error;
+  }
+  rmSync(folder, { recursive: true });
 }
 
 /** Runs a command in that project; gives what it prints, rejects with all of it where it fails. */
