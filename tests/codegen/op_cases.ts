@@ -238,6 +238,7 @@ export const opCases: { readonly [K in OpName]: OpCases<K> } = {
       { what: "float to whole", inputs: [distinct(6)], attributes: { to: "int32" }, gives: ["int32[6]"] },
       { what: "whole to float", inputs: [index(9, 3)], attributes: { to: "float32" }, gives: ["float32[3]"] },
       { what: "boolean to float", inputs: [bool(4)], attributes: { to: "float32" }, gives: ["float32[4]"] },
+      { what: "whole to boolean", inputs: [given("int32", [2, 2], 0, 1, -2, 7)], attributes: { to: "bool" }, gives: ["bool[2, 2]"] },
       { what: "float to boolean", inputs: [given("float32", [3], 0, 0.5, -2)], attributes: { to: "bool" }, gives: ["bool[3]"] },
       { what: "to what it is", inputs: [f(2)], attributes: { to: "float32" }, gives: ["float32[2]"] },
     ],
