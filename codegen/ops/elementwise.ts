@@ -171,23 +171,9 @@ const gelu: OpRule<"Gelu"> = {
 };
 
 /**
- * The two casts of a mask without Cast, on the CPU: onnxruntime's is one function for all pairs of types, 490 KB of WebAssembly in onnxruntime-web 1.30.0,
- * which V8 takes 30 to 50 ms to compile when a process comes to it.
+ * Float to float passes the gradient on; every other cast stops it. A mask's two casts do without Cast on the CPU: onnxruntime's is one function for all pairs
+ * of types, 490 KB of WebAssembly in onnxruntime-web 1.30.0, which V8 takes 30 to 50 ms to compile when a process comes to it.
  */
-function emitCastOfMask(emitter: OnnxEmitter, name: string, from: DType, to: DType, outputs: readonly string[]): boolean {
-  if (emitter.provider !== "cpu") return false;
-  if (from === "int32" && to === "bool") {
-    emitter.node("Not", emitter.node("Equal", [name, emitter.constant(from, [], [0])]), {}, outputs);
-    return true;
-  }
-  if (from === "bool" && to === "float32") {
-    emitter.node("Where", [name, emitter.constant(to, [], [1]), emitter.constant(to, [], [0])], {}, outputs);
-    return true;
-  }
-  return false;
-}
-
-/** Float to float passes the gradient on; every other cast stops it. */
 const cast: OpRule<"Cast"> = {
   infer(inputs, { to }) {
     requireInputs("Cast", inputs, 1);
@@ -197,7 +183,11 @@ const cast: OpRule<"Cast"> = {
     const name = emitter.name(inputs[0]);
     const { dtype } = inputs[0];
     if (dtype === to) emitter.node("Identity", [name], {}, outputs);
-    else if (!emitCastOfMask(emitter, name, dtype, to, outputs)) emitter.cast(name, to, outputs);
+    else if (emitter.provider === "cpu" && dtype === "int32" && to === "bool") {
+      emitter.node("Not", emitter.node("Equal", [name, emitter.constant(dtype, [], [0])]), {}, outputs);
+    } else if (emitter.provider === "cpu" && dtype === "bool" && to === "float32") {
+      emitter.node("Where", [name, emitter.constant(to, [], [1]), emitter.constant(to, [], [0])], {}, outputs);
+    } else emitter.cast(name, to, outputs);
   },
   gradient: (g, { inputs: [x] }, [dy]) => [floats.includes(x.dtype) ? () => g.cast(dy!, x.dtype) : null],
   evaluate: (

@@ -39,8 +39,9 @@ const STEPS = [2 * LANES, LANES, 1] as const;
 const at = (offset: number): number[] => [2, ...unsigned(offset)];
 
 /**
- * The body of a kernel: `c[m, n] = alpha · Σₖ a[m, k] · b[k, n]`, or that added to `c` where `accumulate` is set. It computes
- * 32 rows a call at most, in tiles of four; what is left at the end, fewer rows or columns that don't fill a panel, it leaves to the function `original`, which has the same type.
+ * The body of a kernel: `c[m, n] = alpha · Σₖ a[m, k] · b[k, n]`, or that added to `c` where `accumulate` is set. It computes 32 rows a call
+ * at most, in tiles of four; what is left at the end, fewer rows or columns that don't fill a panel, it leaves to the function `original`, which
+ * has the same type.
  */
 export function sgemmKernel(original: number, accumulate: boolean): FunctionBody {
   const body = new FunctionBody(SGEMM_TYPE.parameters.length);

@@ -15,24 +15,25 @@ const PACKAGE = { private: true, dependencies: { "onnxruntime-node": "1.30.0" } 
  * libraries for GPUs, does not run.
  */
 export async function installNative(): Promise<void> {
-  const installed = `${PROJECT}node_modules`;
+  const installed = `${PROJECT}node_modules/onnxruntime-node/package.json`;
   if (existsSync(installed)) return;
   mkdirSync(PROJECT, { recursive: true });
   const folder = mkdtempSync(`${PROJECT}install-`);
   for (const place of [PROJECT, `${folder}/`]) writeFileSync(`${place}package.json`, JSON.stringify(PACKAGE));
-  await execute("npm", [
-    "install",
-    "--ignore-scripts",
-    "--no-audit",
-    "--no-fund",
-    "--no-package-lock",
-  ], folder);
   try {
-    renameSync(`${folder}/node_modules`, installed);
+    await execute("npm", [
+      "install",
+      "--ignore-scripts",
+      "--no-audit",
+      "--no-fund",
+      "--no-package-lock",
+    ], folder);
+    renameSync(`${folder}/node_modules`, `${PROJECT}node_modules`);
   } catch (error) {
     if (!existsSync(installed)) throw error;
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  rmSync(folder, { recursive: true });
 }
 
 /** Runs a command in that project; gives what it prints, rejects with all of it where it fails. */
